@@ -26,8 +26,8 @@ class Skeleton:
     """The joints of one kind of person (or face, hand, animal), K of them.
 
     `mirror[j]` is the joint that takes the place of joint j in a mirrored photo. `parts` holds the indices
-    of body, foot, face, left_hand and right_hand where a skeleton has them, and of the halves upper and lower of
-    the body. Raises ValueError when a field disagrees with another.
+    of body, foot, face, left_hand and right_hand where a skeleton has them, and of the halves of a body,
+    upper and lower. Raises ValueError when a field disagrees with another.
     """
 
     name: str
