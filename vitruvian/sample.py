@@ -35,7 +35,9 @@ class People:
 
     def __post_init__(self) -> None:
         if len(self.keypoints.shape) != 3 or self.keypoints.shape[2] not in (2, 3):
-            raise ValueError(f"People.keypoints has shape {tuple(self.keypoints.shape)}, expected (N, K, 2 or 3)")
+            raise ValueError(
+                f"People.keypoints has shape {tuple(self.keypoints.shape)}, expected (N, K, 2 or 3)"
+            )
         n, k = self.keypoints.shape[:2]
         expected = {"visibility": (n, k), "boxes": (n, 4), "areas": (n,), "ignored": (n,), "head_sizes": (n,)}
         for name, shape in expected.items():
@@ -81,17 +83,19 @@ class Sample:
     image: np.ndarray  # (H, W, 3) uint8 RGB
     people: People
     to_original: np.ndarray  # (3, 3) maps pixels of `image` to pixels of the photo
+    photo_size: tuple[
+        int, int
+    ]  # width, height px of the photo; with `to_original` it tells photo from padding
     image_id: int | str
-    inside: np.ndarray | None = None  # (H, W) bool: where the photo is; None: everywhere but the warp's border
     ignore: np.ndarray | None = None  # (H, W) bool: crowds; None: nowhere
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
-            raise ValueError(f"Sample.image is {self.image.dtype} {self.image.shape}, expected uint8 (H, W, 3)")
-        for name in ("inside", "ignore"):
-            mask = getattr(self, name)
-            if mask is not None and mask.shape != self.image.shape[:2]:
-                raise ValueError(f"Sample.{name} has shape {mask.shape}, expected {self.image.shape[:2]}")
+            raise ValueError(
+                f"Sample.image is {self.image.dtype} {self.image.shape}, expected uint8 (H, W, 3)"
+            )
+        if self.ignore is not None and self.ignore.shape != self.image.shape[:2]:
+            raise ValueError(f"Sample.ignore has shape {self.ignore.shape}, expected {self.image.shape[:2]}")
         if self.to_original.shape != (3, 3):
             raise ValueError(f"Sample.to_original has shape {self.to_original.shape}, expected (3, 3)")
 
@@ -106,25 +110,48 @@ class Batch:
     """
 
     inputs: torch.Tensor  # (B, 3, H, W) uint8 RGB, channels last in memory
-    inside: torch.Tensor  # (B, H, W) bool: 1 where the photo is, 0 in the padding
     everyone: People  # of tensors, sum(counts) people
     counts: tuple[int, ...]  # people in each image
     to_original: torch.Tensor  # (B, 3, 3) float64; a negative determinant marks a mirrored sample
+    photo_sizes: torch.Tensor  # (B, 2) width, height px
     image_ids: tuple[int | str, ...]
     ignore: torch.Tensor | None = None  # (B, H, W) bool: crowds
 
     def __post_init__(self) -> None:
         size = self.inputs.shape[0]
-        if not len(self.counts) == len(self.image_ids) == self.inside.shape[0] == self.to_original.shape[0] == size:
-            raise ValueError(f"Batch of {size} images has {len(self.counts)} counts and {len(self.image_ids)} ids")
+        if (
+            not len(self.counts)
+            == len(self.image_ids)
+            == len(self.photo_sizes)
+            == len(self.to_original)
+            == size
+        ):
+            raise ValueError(
+                f"Batch of {size} images has {len(self.counts)} counts and {len(self.image_ids)} ids"
+            )
         if sum(self.counts) != len(self.everyone):
-            raise ValueError(f"Batch.counts add up to {sum(self.counts)}, but there are {len(self.everyone)} people")
+            raise ValueError(
+                f"Batch.counts add up to {sum(self.counts)}, but there are {len(self.everyone)} people"
+            )
 
     @property
     def people(self) -> tuple[People, ...]:
         """The people of each image, views of `everyone`."""
         starts = np.cumsum((0, *self.counts))
         return tuple(self.everyone.select(slice(a, b)) for a, b in zip(starts[:-1], starts[1:]))
+
+    @property
+    def inside(self) -> torch.Tensor:
+        """(B, H, W) bool: where the photo is; outside it lies padding. Computed on the batch's device."""
+        import torch
+
+        height, width = self.inputs.shape[2:]
+        rows = torch.arange(height, device=self.inputs.device, dtype=torch.float64)[:, None]
+        columns = torch.arange(width, device=self.inputs.device, dtype=torch.float64)
+        a = self.to_original[:, :2, :, None, None]
+        points = a[:, :, 0] * columns + a[:, :, 1] * rows + a[:, :, 2]  # (B, 2, H, W) px of the photo
+        limit = self.photo_sizes[:, :, None, None] - 0.5
+        return ((points >= -0.5) & (points <= limit)).all(1)
 
     def to(self, device: torch.device | str) -> Batch:
         """The batch on `device`; copies from pinned memory do not wait."""
@@ -142,9 +169,9 @@ class Batch:
         return replace(
             self,
             inputs=change(self.inputs),
-            inside=change(self.inside),
             everyone=everyone,
             to_original=change(self.to_original),
+            photo_sizes=change(self.photo_sizes),
             ignore=changed(self.ignore),
         )
 

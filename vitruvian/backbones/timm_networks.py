@@ -1,0 +1,203 @@
+"""timm's networks as backbones: ResNet, HRNet, plain ViT with ViTPose's patches, and any other that timm can cut into maps.
+
+Parameter names are timm's, which for ResNet and HRNet are those of the published checkpoints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import timm
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vitruvian.errors import InputError
+
+VIT_SIZES = {  # channels, layers, heads of ViTPose (NeurIPS 2022); timm's own vit_small has 6 heads
+    "vit_small": (384, 12, 12),
+    "vit_base": (768, 12, 12),
+    "vit_large": (1024, 24, 16),
+}
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """Which network computes the features.
+
+    Attributes:
+        name: resnet18 to resnet152, hrnet_w18, hrnet_w32, hrnet_w48, vit_small, vit_base, vit_large, or any other
+            network of timm that gives feature maps.
+        weights: what it starts from: empty, random; "imagenet", timm's weights from the hub (one download); else the
+            path of a file, the authors' or timm's.
+        channels: channels of a ResNet's four stages; empty: its own.
+        drop_path: chance that a residual branch is left out while training (ViT).
+    """
+
+    name: str = "resnet50"
+    weights: str = ""
+    channels: tuple[int, ...] = ()
+    drop_path: float = 0.0
+
+
+class Backbone(nn.Module):
+    """A network of timm that gives its last (ResNet, ViT) or finest (HRNet) map: (B, 3, H, W) -> ((B, C, h, w),)."""
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def __init__(self, network: nn.Module, channels: int, stride: int) -> None:
+        super().__init__()
+        self.network = network
+        self.channels, self.strides = (channels,), (stride,)
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        return (self.network(inputs)[-1],)
+
+
+class PlainViT(Backbone):
+    """A vision transformer without class token, whose 16 x 16 patches start 2 px outside the image (ViTPose)."""
+
+    PATCH_PADDING = 2
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        network = self.network
+        embed = network.patch_embed.proj
+        patches = functional.conv2d(inputs, embed.weight, embed.bias, embed.stride, self.PATCH_PADDING)
+        height, width = patches.shape[2:]
+        tokens = network.pos_drop(patches.flatten(2).transpose(1, 2) + network.pos_embed)
+        tokens = network.norm(network.blocks(tokens))
+        return (tokens.transpose(1, 2).reshape(-1, self.channels[0], height, width),)
+
+
+def build_backbone(config: BackboneConfig, size: tuple[int, int]) -> Backbone:
+    """The backbone that `config` names, with its starting weights.
+
+    Args:
+        config: name and weights.
+        size: width and height of the input, px; a ViT's position embedding depends on it.
+
+    Raises:
+        InputError: timm has no such network, or it gives no maps.
+    """
+    if config.name in VIT_SIZES:
+        backbone = build_vit(config, size)
+    elif config.name.startswith("hrnet"):
+        network = create(config, feature_location="", out_indices=(1,))
+        drop_unused_branches(network)
+        backbone = Backbone(
+            network, network.feature_info.channels()[-1], network.feature_info.reduction()[-1]
+        )
+    else:
+        options = {"channels": config.channels} if config.channels else {}
+        network = create(config, **options)
+        backbone = Backbone(
+            network, network.feature_info.channels()[-1], network.feature_info.reduction()[-1]
+        )
+    if config.weights not in ("", "imagenet"):
+        from vitruvian.backbones.weights import load_backbone
+
+        load_backbone(backbone, config)
+    return backbone
+
+
+def create(config: BackboneConfig, **options) -> nn.Module:
+    """A network of timm, cut into maps."""
+    try:
+        return timm.create_model(
+            config.name, pretrained=config.weights == "imagenet", features_only=True, **options
+        )
+    except (RuntimeError, TypeError, AttributeError, ValueError) as error:
+        near = ", ".join(timm.list_models(f"*{config.name}*")[:3]) or "see timm.list_models()"
+        raise InputError(
+            f"backbone.name: timm cannot build '{config.name}' with maps ({error}); near it: {near}"
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"backbone.weights: the ImageNet weights of '{config.name}' could not be fetched ({type(error).__name__}); "
+            "give the path of a downloaded file, or leave backbone.weights empty"
+        ) from None
+
+
+def drop_unused_branches(network: nn.Module) -> None:
+    """Takes out of timm's HRNet what only classification uses and the last module's outputs other than the finest."""
+    for name in (
+        "incre_modules",
+        "downsamp_modules",
+        "final_layer",
+        "classifier",
+        "global_pool",
+        "head_drop",
+    ):
+        if hasattr(network, name):
+            setattr(network, name, None)
+    last = network.stage4[-1]
+    last.fuse_layers = nn.ModuleList([last.fuse_layers[0]])
+
+
+def build_vit(config: BackboneConfig, size: tuple[int, int]) -> PlainViT:
+    """ViTPose's transformer for inputs of `size` (W, H)."""
+    channels, depth, heads = VIT_SIZES[config.name]
+    network = timm.create_model(
+        f"{config.name}_patch16_224",
+        pretrained=False,
+        img_size=(size[1], size[0]),
+        num_heads=heads,
+        depth=depth,
+        class_token=False,
+        global_pool="",
+        num_classes=0,
+        drop_path_rate=config.drop_path,
+    )
+    if config.weights == "imagenet":
+        raise InputError(
+            f"backbone.weights: the hub has no weights for {config.name} with {heads} heads and no class token; "
+            "give the path of an MAE or ViTPose file"
+        )
+    return PlainViT(network, channels, 16)
+
+
+def num_parameters(module: nn.Module) -> int:
+    """How many numbers the module learns."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+
+
+def fold_batch_norms(module: nn.Module) -> nn.Module:
+    """A copy for inference with each batch norm folded into the convolution before it; equal up to rounding."""
+    import copy
+
+    folded = copy.deepcopy(module).eval()
+    with torch.no_grad():
+        for parent in folded.modules():
+            fold_children(parent)
+    return folded
+
+
+def fold_children(parent: nn.Module) -> None:
+    """Folds the batch norms of one module into the convolutions that stand right before them."""
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    previous_name, previous = "", None
+    for name, child in list(parent.named_children()):
+        norm = isinstance(child, nn.BatchNorm2d)
+        if (
+            norm
+            and isinstance(previous, nn.Conv2d | nn.ConvTranspose2d)
+            and previous.out_channels == child.num_features
+        ):
+            transpose = isinstance(previous, nn.ConvTranspose2d)
+            fused = (
+                fuse_conv_bn_eval(previous, child, transpose)
+                if transpose
+                else fuse_conv_bn_eval(previous, child)
+            )
+            setattr(parent, previous_name, fused)
+            setattr(parent, name, rest_of_norm(child))
+        previous_name, previous = name, child
+
+
+def rest_of_norm(norm: nn.BatchNorm2d) -> nn.Module:
+    """What remains of a folded norm: timm's fused norms carry an activation of their own."""
+    drop, act = getattr(norm, "drop", None), getattr(norm, "act", None)
+    parts = [part for part in (drop, act) if part is not None and not isinstance(part, nn.Identity)]
+    return nn.Sequential(*parts) if parts else nn.Identity()

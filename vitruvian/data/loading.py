@@ -1,0 +1,178 @@
+"""From labels to batches: person crops as samples, their order as a function of (seed, epoch), collating, workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from vitruvian.augment import Augmentation, change_pixels, draw_view
+from vitruvian.data.labels import Labels, trainable
+from vitruvian.geometry import Framing, centre_and_scale, crop_matrix, fix_aspect, transform_people
+from vitruvian.images import image_size, read_image, warp
+from vitruvian.sample import Batch, People, Photo, Sample
+
+Key = tuple[int, int]  # (epoch, index): all that a training sample depends on, beside the run's seed
+
+
+class PersonCrops(Dataset):
+    """The people of a data set, one crop each, for top-down training.
+
+    With an augmentation, sample (epoch, index) is a random view that depends on (seed, epoch, index) alone, whichever
+    process makes it and whatever was made before. Without one, it is the plain crop of the box.
+    """
+
+    def __init__(
+        self,
+        labels: Labels,
+        framing: Framing,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        limit: int = 0,
+    ) -> None:
+        self.labels, self.framing, self.augmentation, self.seed = labels, framing, augmentation, seed
+        chosen = [
+            (photo, int(person))
+            for photo, of_photo in enumerate(labels.photos)
+            for person in np.flatnonzero(trainable(of_photo.people))
+        ]
+        self.places = chosen[:limit] if limit else chosen  # (photo, person) of each sample
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, key: Key) -> Sample:
+        epoch, index = key
+        photo_index, person = self.places[index]
+        photo = with_size(self.labels.photos[photo_index])
+        people = photo.people.select(slice(person, person + 1))
+        if self.augmentation is None:
+            matrix = box_matrix(people.boxes[0], self.framing)
+            return crop_sample(photo, people, matrix, self.framing, self.labels.skeleton.mirror)
+        rng = np.random.default_rng((self.seed, epoch, index))
+        matrix = draw_view(rng, people, photo.size, self.framing, self.labels.skeleton, self.augmentation)
+        sample = crop_sample(photo, people, matrix, self.framing, self.labels.skeleton.mirror)
+        image = change_pixels(rng, sample.image, self.augmentation)
+        return Sample(image, sample.people, sample.to_original, sample.photo_size, sample.image_id)
+
+
+def with_size(photo: Photo) -> Photo:
+    """The photo with its size, read from the file's head where the annotations do not say it."""
+    if photo.size[0] > 0:
+        return photo
+    return Photo(photo.path, photo.image_id, image_size(photo.path), photo.people, photo.annotation_ids)
+
+
+def box_matrix(box: np.ndarray, framing: Framing) -> np.ndarray:
+    """The matrix (3, 3) from photo pixels to the plain crop of a box (4,) px."""
+    centre, scale = centre_and_scale(box, framing.padding)
+    return crop_matrix(centre, fix_aspect(scale, framing.size), framing.size, 0.0, framing.affine)
+
+
+def crop_sample(
+    photo: Photo, people: People, matrix: np.ndarray, framing: Framing, mirror: Sequence[int]
+) -> Sample:
+    """One crop of a photo, read at the smallest scale that holds all its detail."""
+    reduction = reduction_for(matrix)
+    image = warp(read_image(photo.path, reduction), matrix @ from_reduced(reduction), framing.size)
+    moved = transform_people(people, matrix, tuple(mirror))
+    return Sample(image, moved, np.linalg.inv(matrix), photo.size, photo.image_id)
+
+
+def reduction_for(matrix: np.ndarray) -> int:
+    """The largest of 1, 2, 4, 8 by which a photo may be shrunk in reading before `matrix` enlarges it again."""
+    factor = np.sqrt(abs(np.linalg.det(matrix[:2, :2])))
+    return next((reduction for reduction in (8, 4, 2) if factor * reduction <= 1), 1)
+
+
+def from_reduced(reduction: int) -> np.ndarray:
+    """The matrix (3, 3) from pixels of a photo read at 1 / reduction to its full pixels."""
+    offset = (reduction - 1) / 2
+    return np.array([[reduction, 0, offset], [0, reduction, offset], [0, 0, 1.0]])
+
+
+def epoch_order(length: int, seed: int, epoch: int) -> np.ndarray:
+    """The order (length,) in which an epoch visits its samples."""
+    return np.random.default_rng((seed, epoch)).permutation(length)
+
+
+class EpochBatches(Sampler[list[Key]]):
+    """Batches of (epoch, index) keys in an order that is a function of (seed, epoch).
+
+    `epoch` and `start` say where the next iteration begins: setting both resumes in the middle of an epoch. Each of
+    `world` processes takes every world-th batch. An incomplete last batch is left out.
+    """
+
+    def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        self.length, self.batch_size, self.seed = length, batch_size, seed
+        self.rank, self.world = rank, world
+        self.epoch, self.start = 0, 0
+
+    def __len__(self) -> int:
+        return self.batches_per_epoch - self.start
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches that each process takes in a whole epoch."""
+        return self.length // (self.batch_size * self.world)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        order = epoch_order(self.length, self.seed, self.epoch)
+        for step in range(self.start, self.batches_per_epoch):
+            first = (step * self.world + self.rank) * self.batch_size
+            yield [(self.epoch, int(index)) for index in order[first : first + self.batch_size]]
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """A batch of samples of equal size; the pixels stay in the samples' order, which is channels-last memory."""
+    pixels = torch.from_numpy(np.stack([sample.image for sample in samples]))
+    people = [sample.people for sample in samples]
+    heads = (
+        None if any(p.head_sizes is None for p in people) else np.concatenate([p.head_sizes for p in people])
+    )
+    everyone = People(
+        keypoints=torch.from_numpy(np.concatenate([p.keypoints for p in people])),
+        visibility=torch.from_numpy(np.concatenate([p.visibility for p in people])),
+        boxes=torch.from_numpy(np.concatenate([p.boxes for p in people])),
+        areas=torch.from_numpy(np.concatenate([p.areas for p in people])),
+        ignored=torch.from_numpy(np.concatenate([p.ignored for p in people])),
+        head_sizes=None if heads is None else torch.from_numpy(heads),
+    )
+    masks = [sample.ignore for sample in samples]
+    ignore = None
+    if any(mask is not None for mask in masks):
+        empty = np.zeros(samples[0].image.shape[:2], bool)
+        ignore = torch.from_numpy(np.stack([empty if mask is None else mask for mask in masks]))
+    return Batch(
+        inputs=pixels.permute(0, 3, 1, 2),
+        everyone=everyone,
+        counts=tuple(len(p) for p in people),
+        to_original=torch.from_numpy(np.stack([sample.to_original for sample in samples])),
+        photo_sizes=torch.tensor([sample.photo_size for sample in samples], dtype=torch.float64),
+        image_ids=tuple(sample.image_id for sample in samples),
+        ignore=ignore,
+    )
+
+
+def make_loader(dataset: Dataset, batches: Sampler, workers: int, pin_memory: bool = False) -> DataLoader:
+    """A loader of `Batch`es in `workers` processes; 0 loads in this one."""
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=one_thread,
+        pin_memory=pin_memory,
+        persistent_workers=False,
+        prefetch_factor=4 if workers else None,
+    )
+
+
+def one_thread(_worker: int) -> None:
+    """Keeps a worker process to one thread: the workers are the parallelism."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

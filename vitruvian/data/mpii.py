@@ -1,0 +1,109 @@
+"""Reader for MPII Human Pose in the JSON form that circulates with HRNet, and the head sizes of its ground truth.
+
+The files count pixels from 1. Everything is moved to the library's convention here, once: 1 is taken off centres and
+joints. (MMPose 1.x takes it off the centres alone and adds 1 to predictions again when it evaluates; its published
+weights therefore sit one pixel off.)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from vitruvian.data.labels import Labels, field, numbers, read_json
+from vitruvian.errors import InputError
+from vitruvian.sample import People, Photo
+from vitruvian.skeletons import MPII
+
+PERSON_HEIGHT = 200.0  # px that a scale of 1 stands for
+HEAD_SHARE = 0.6  # SC_BIAS of the official evaluation: the head segment as a share of the head box's diagonal
+
+
+def read_mpii(path: Path, images: Path | None = None, content: list | None = None) -> Labels:
+    """The labels of an MPII JSON file: one person a record, several records a photo.
+
+    The box is the square of side 200 * scale about the centre, which is moved down by 15 * scale. Head sizes come from
+    `gt_valid.mat` beside the file where it is there and has as many people.
+
+    Args:
+        path: the JSON file.
+        images: the folder of the photos; without it `images` beside the file or its folder.
+        content: the file's content, where it is read already.
+    """
+    content = read_json(path, "MPII annotations") if content is None else content
+    if not isinstance(content, list) or not content:
+        raise InputError(f"{path}: expected a list of MPII records with image, center, scale and joints")
+    if images is None:
+        name = str(field(path, content[0], "image", "record 0"))
+        places = (path.parent / "images", path.parent.parent / "images", path.parent)
+        images = next((place for place in places if (place / name).is_file()), places[0])
+    heads = head_sizes_beside(path, len(content))
+    by_photo: dict[str, list[int]] = {}
+    for index, record in enumerate(content):
+        by_photo.setdefault(str(field(path, record, "image", f"record {index}")), []).append(index)
+    photos = []
+    for name, indices in by_photo.items():
+        people = read_people(path, content, indices, heads)
+        photos.append(Photo(images / name, name, (0, 0), people, tuple(indices)))
+    return Labels(path, MPII, tuple(photos))
+
+
+def read_people(path: Path, content: list[dict], indices: list[int], heads: np.ndarray | None) -> People:
+    """The people of one photo, in the order of their records."""
+    points, visibility, boxes = [], [], []
+    for index in indices:
+        record, where = content[index], f"record {index}"
+        centre = numbers(path, field(path, record, "center", where), 2, f"'center' of {where}")
+        scale = float(field(path, record, "scale", where))
+        boxes.append(square_box(centre, scale))
+        joints = record.get("joints")  # the test set has none
+        flags = record.get("joints_vis", [0] * MPII.num_joints)
+        if joints is None:
+            joints = np.zeros((MPII.num_joints, 2))
+        if np.shape(joints) != (MPII.num_joints, 2) or np.shape(flags) != (MPII.num_joints,):
+            raise InputError(
+                f"{path}: 'joints' of {where} has shape {np.shape(joints)}, expected ({MPII.num_joints}, 2)"
+            )
+        points.append(np.asarray(joints, np.float64) - 1)
+        visibility.append(np.where(np.asarray(flags) > 0, 2, 0))
+    seen = np.stack(visibility)
+    corners = np.stack(boxes)
+    sides = corners[:, 2:] - corners[:, :2]
+    return People(
+        keypoints=np.where(seen[..., None] > 0, np.stack(points), np.nan).astype(np.float32),
+        visibility=seen.astype(np.int8),
+        boxes=corners.astype(np.float32),
+        areas=(0.53 * sides.prod(1)).astype(np.float32),
+        ignored=np.zeros(len(indices), bool),
+        head_sizes=None if heads is None else heads[indices].astype(np.float32),
+    )
+
+
+def square_box(centre: np.ndarray, scale: float) -> np.ndarray:
+    """The box (4,) of an MPII person from its 1-based centre (2,) and its scale (height / 200 px)."""
+    centre = np.asarray(centre, np.float64)
+    if centre[0] != -1:
+        centre = centre + np.array([0, 15 * scale])
+    half = PERSON_HEIGHT * scale / 2
+    return np.concatenate([centre - 1 - half, centre - 1 + half])
+
+
+def head_sizes_beside(path: Path, count: int) -> np.ndarray | None:
+    """Head sizes (count,) px from `gt_<name of the file>.mat` beside it; None where there is no such file."""
+    mat = path.with_name(f"gt_{path.stem}.mat")
+    if not mat.is_file():
+        return None
+    try:
+        from scipy.io import loadmat
+    except ImportError:
+        raise InputError(f"{mat}: reading it needs scipy; install vitruvian[mat]") from None
+    content = loadmat(str(mat))
+    if "headboxes_src" not in content:
+        raise InputError(
+            f"{mat}: has no array 'headboxes_src'; expected the ground truth that comes with MPII's valid.json"
+        )
+    corners = content["headboxes_src"]  # (2 corners, 2, N)
+    if corners.shape[-1] != count:
+        raise InputError(f"{mat}: holds {corners.shape[-1]} head boxes for the {count} people of {path.name}")
+    return HEAD_SHARE * np.linalg.norm(corners[1] - corners[0], axis=0)

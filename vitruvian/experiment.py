@@ -1,0 +1,204 @@
+"""A run as one frozen tree of plain values, and the contract of five verbs that every method keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from vitruvian.augment import Augmentation
+from vitruvian.geometry import Framing
+from vitruvian.heatmaps import unmirror_points
+from vitruvian.images import normalise
+from vitruvian.sample import Batch
+from vitruvian.skeletons import Skeleton
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What is trained on and what is scored meanwhile.
+
+    Attributes:
+        path: annotation file to train on.
+        images: folder of its photos; empty: the usual places beside the file.
+        val_path: annotation file that is scored while training; empty: none.
+        val_images: folder of its photos.
+        detections: COCO detection file with the boxes to score; empty: the annotated boxes.
+        limit: only the first so many people of `path`; 0: all.
+    """
+
+    path: str = ""
+    images: str = ""
+    val_path: str = ""
+    val_images: str = ""
+    detections: str = ""
+    limit: int = 0
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained.
+
+    Attributes:
+        epochs: passes over the data.
+        batch_size: samples in one step of one process.
+        accumulate: steps whose gradients are added up before the weights move.
+        optimizer: "adam", "adamw" or "sgd" (with momentum 0.9).
+        learning_rate: of the last layers.
+        weight_decay: none on biases, norms and position embeddings.
+        layer_decay: factor on the learning rate from each layer of a ViT to the one before; 1: none.
+        warmup_steps: steps of linear warm-up.
+        warmup_factor: share of the learning rate that warm-up starts from.
+        schedule: "steps": times `gamma` after each milestone; "cosine": down to 0 at the end.
+        milestones: epochs after which the learning rate falls.
+        gamma: what it is then multiplied by.
+        clip_norm: largest 2-norm of all gradients together; 0: no clipping.
+        ema: decay of the moving average of the weights, which is what is scored and kept as best; 0: none.
+        precision: "fp32", "bf16" or "fp16" in forward and backward; losses and decoding are always fp32.
+        workers: loader processes.
+        score_every: epochs between two scorings.
+        save_every: steps between two saved states, beside the one at each end of an epoch; 0: none between.
+        start_from: checkpoint whose weights training starts from; empty: the method's own initialisation.
+        metric: what the best checkpoint is best in.
+    """
+
+    epochs: int = 210
+    batch_size: int = 64
+    accumulate: int = 1
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.0
+    layer_decay: float = 1.0
+    warmup_steps: int = 0
+    warmup_factor: float = 0.001
+    schedule: Literal["steps", "cosine"] = "steps"
+    milestones: tuple[int, ...] = (170, 200)
+    gamma: float = 0.1
+    clip_norm: float = 0.0
+    ema: float = 0.0
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    workers: int = 4
+    score_every: int = 10
+    save_every: int = 0
+    start_from: str = ""
+    metric: Literal["AP", "torso_pck@0.2", "PCKh@0.5"] = "AP"
+
+
+class MethodConfig(Protocol):
+    """What every method's Config has: a frozen dataclass of plain values."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def framing(self) -> Framing: ...
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All that a run depends on, beside the files that it reads.
+
+    Attributes:
+        method: the Config of one of `vitruvian.methods.METHODS`; its type says which.
+        skeleton: the joints that are learnt.
+        dataset: what is trained on.
+        augmentation: how a training view strays from the annotation.
+        training: how.
+        seed: of initialisation, order and augmentation.
+        score: how box and joint scores become a person's score in evaluation.
+    """
+
+    method: MethodConfig
+    skeleton: Skeleton
+    dataset: Dataset = field(default_factory=Dataset)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    training: Training = field(default_factory=Training)
+    seed: int = 0
+    score: Literal["box_keypoint", "box_rle", "box", "keypoint"] = "box_keypoint"
+
+
+class Decoded(NamedTuple):
+    """Poses of a batch on its device. Top-down methods have N = 1."""
+
+    points: Tensor  # (B, N, K, 2 or 3) px of the input
+    joint_scores: Tensor  # (B, N, K)
+    scores: Tensor  # (B, N)
+
+
+class View(NamedTuple):
+    """One way of showing the same photos to a network."""
+
+    inputs: Tensor  # (B, 3, H, W) normalised
+    mirrored: bool = False
+    inside: Tensor | None = None  # (B, H, W) bool
+
+
+class Method(nn.Module):
+    """The contract of all methods: targets, forward, loss, decode, predict.
+
+    A method is built from its Config and a skeleton, names its tensors in two NamedTuples Maps and Targets, and keeps
+    all parameters in forward. Subclasses write the five verbs in this order; there is no second level of inheritance.
+    """
+
+    config: Any
+    skeleton: Skeleton
+    mirror: Tensor  # (K,) the joint that each joint becomes in a mirror
+
+    def __init__(self, config: MethodConfig, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.config, self.skeleton = config, skeleton
+        self.register_buffer("mirror", torch.tensor(skeleton.mirror), persistent=False)
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Pixels (B, 3, H, W) uint8 as the network wants them."""
+        framing = self.config.framing
+        return normalise(pixels, framing.mean, framing.std)
+
+    def targets(self, batch: Batch) -> Any:
+        """What the loss compares with, made from the people on the batch's device."""
+        raise NotImplementedError
+
+    def forward(self, inputs: Tensor, inside: Tensor | None = None, targets: Any = None) -> Any:
+        """The network: inputs (B, 3, H, W) normalised -> Maps."""
+        raise NotImplementedError
+
+    def loss(self, maps: Any, targets: Any) -> dict[str, Tensor]:
+        """Weighted terms; training minimises their sum."""
+        raise NotImplementedError
+
+    def decode(self, maps: Any) -> Decoded:
+        """Maps -> poses in pixels of the input."""
+        raise NotImplementedError
+
+    def predict(self, views: Sequence[View]) -> Decoded:
+        """Poses of the photos from all their views, in pixels of the first view's input."""
+        raise NotImplementedError
+
+
+def forward_views(method: Method, views: Sequence[View]) -> list[Any]:
+    """The Maps of each view; views of one shape go through the network as one batch."""
+    shapes = {view.inputs.shape for view in views}
+    if len(shapes) > 1 or len(views) == 1 or any(view.inside is not None for view in views):
+        return [method(view.inputs, view.inside) for view in views]
+    maps = method(torch.cat([view.inputs for view in views]))
+    parts = [None if tensor is None else tensor.chunk(len(views)) for tensor in maps]
+    return [type(maps)(*(None if part is None else part[i] for part in parts)) for i in range(len(views))]
+
+
+def merge_decoded(decoded: Sequence[Decoded], views: Sequence[View], mirror: Tensor, x_sum: float) -> Decoded:
+    """The mean of what the views decode to, for methods that give coordinates.
+
+    Args:
+        decoded: one a view, of the same people in the same order.
+        views: which of them are mirrored.
+        mirror: (K,) the joint that each joint becomes in a mirror.
+        x_sum: x + x' of a point and its mirror, pixels of the input.
+    """
+    points, joint_scores = [], []
+    for one, view in zip(decoded, views):
+        points.append(unmirror_points(one.points, mirror, x_sum) if view.mirrored else one.points)
+        joint_scores.append(one.joint_scores[..., mirror] if view.mirrored else one.joint_scores)
+    scores = torch.stack([one.scores for one in decoded]).mean(0)
+    return Decoded(torch.stack(points).mean(0), torch.stack(joint_scores).mean(0), scores)

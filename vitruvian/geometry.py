@@ -1,0 +1,168 @@
+"""Where things are: THE pixel convention, boxes, affine matrices and mirroring.
+
+The convention, for every coordinate of the library: x to the right, y down, an integer is the CENTRE of a pixel, (0, 0)
+the centre of the first one. A photo of W = 4 pixels covers [-0.5, 3.5]:
+
+        -0.5     0.5     1.5     2.5     3.5
+          |-------|-------|-------|-------|
+          |   0   |   1   |   2   |   3   |        x of the pixel centres
+          |-------|-------|-------|-------|
+    mirror:   3       2       1       0            x -> W - 1 - x
+
+A map with one cell for s x s pixels may lie over the photo in two ways, and a network learns one of them:
+
+    "pixel" (MSRA, DARK, SAR, regression): cell = pixel / s                    cell 0 is pixel 0, cell 1 is pixel s
+    "udp": cell = pixel * (w - 1) / (W - 1), first and last cell on the        cell 0 is pixel 0, cell w-1 is W-1
+           first and last pixel
+
+The same two families exist for the crop (`crop_matrix`): "pixel" maps the box's extent to the W pixels, "udp" to the
+W - 1 steps between the first and the last pixel centre.
+
+Boxes are x0 y0 x1 y1, sizes (width, height). Matrices are (3, 3) float64 and act on columns (x, y, 1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from vitruvian.sample import People
+
+Affine = Literal["pixel", "udp"]
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How a photo reaches a network.
+
+    Attributes:
+        size: width and height of the network's input, px.
+        kind: "crop", one person's box at a time; or "photo", the whole photo with everybody in it.
+        padding: what a person's box is enlarged by, as a factor of its sides (crop).
+        affine: the family of the crop's matrix, see the module's docstring.
+        multiple: width and height are padded to a multiple of this, px (photo).
+        mean: taken off the R, G and B of a pixel, 0 to 255.
+        std: what R, G and B are divided by after that.
+    """
+
+    size: tuple[int, int] = (192, 256)
+    kind: Literal["crop", "photo"] = "crop"
+    padding: float = 1.25
+    affine: Affine = "pixel"
+    multiple: int = 32
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+
+def boxes_from_xywh(boxes: np.ndarray) -> np.ndarray:
+    """Boxes (..., 4) x y w h -> x0 y0 x1 y1."""
+    boxes = np.asarray(boxes, np.float64)
+    return np.concatenate([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], -1)
+
+
+def boxes_to_xywh(boxes: np.ndarray) -> np.ndarray:
+    """Boxes (..., 4) x0 y0 x1 y1 -> x y w h."""
+    boxes = np.asarray(boxes, np.float64)
+    return np.concatenate([boxes[..., :2], boxes[..., 2:] - boxes[..., :2]], -1)
+
+
+def clip_boxes(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Corners of boxes (..., 4) moved into [0, W - 1] x [0, H - 1] of a photo of `size` (W, H)."""
+    limit = np.array([size[0] - 1, size[1] - 1, size[0] - 1, size[1] - 1], np.float64)
+    return np.minimum(np.maximum(boxes, 0), limit)
+
+
+def centre_and_scale(boxes: np.ndarray, padding: float) -> tuple[np.ndarray, np.ndarray]:
+    """Centres (..., 2) px and padded sizes (..., 2) px (width, height) of boxes (..., 4)."""
+    boxes = np.asarray(boxes, np.float64)
+    return (boxes[..., :2] + boxes[..., 2:]) / 2, (boxes[..., 2:] - boxes[..., :2]) * padding
+
+
+def fix_aspect(scale: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Crop sizes (..., 2) px with the shorter side grown to the aspect ratio of `size` (W, H)."""
+    aspect = size[0] / size[1]
+    width, height = scale[..., 0], scale[..., 1]
+    return np.stack([np.maximum(width, height * aspect), np.maximum(height, width / aspect)], -1)
+
+
+def crop_matrix(
+    centre: np.ndarray,
+    scale: np.ndarray,
+    size: tuple[int, int],
+    rotation: float = 0.0,
+    affine: Affine = "pixel",
+) -> np.ndarray:
+    """The matrix (3, 3) from photo pixels to pixels of a crop.
+
+    Args:
+        centre: (2,) px, what the crop looks at.
+        scale: (2,) px, width and height of the crop in the photo, of the aspect ratio of `size` (`fix_aspect`).
+        size: (W, H) of the crop.
+        rotation: degrees; the crop's frame is turned by it, clockwise on the screen for "pixel". The two families turn
+            in opposite senses, as in the code whose weights they serve.
+        affine: the family, see the module's docstring.
+    """
+    cosine, sine = np.cos(np.deg2rad(rotation)), np.sin(np.deg2rad(rotation))
+    if affine == "pixel":
+        factor = np.full(2, size[0] / scale[0])
+        sine = -sine
+        target = np.array([size[0] / 2, size[1] / 2])
+    else:
+        factor = np.array([(size[0] - 1) / scale[0], (size[1] - 1) / scale[1]])
+        target = factor * scale / 2
+    matrix = np.eye(3)
+    matrix[:2, :2] = factor[:, None] * np.array([[cosine, -sine], [sine, cosine]])
+    matrix[:2, 2] = target - matrix[:2, :2] @ centre
+    return matrix
+
+
+def mirror_matrix(width: int) -> np.ndarray:
+    """The matrix (3, 3) of the mirror of an image `width` pixels wide: x -> width - 1 - x."""
+    return np.array([[-1.0, 0, width - 1], [0, 1, 0], [0, 0, 1]])
+
+
+def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Points (..., 2 or more) with their first two coordinates sent through an affine (3, 3); further ones stay."""
+    moved = points[..., :2] @ matrix[:2, :2].T + matrix[:2, 2]
+    if points.shape[-1] == 2:
+        return moved
+    return np.concatenate([moved, points[..., 2:]], -1)
+
+
+def transform_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """The upright boxes (N, 4) round the transformed corners of `boxes` (N, 4)."""
+    x, y = boxes[:, (0, 2, 2, 0)], boxes[:, (1, 1, 3, 3)]
+    corners = transform_points(np.stack([x, y], -1), matrix)
+    return np.concatenate([corners.min(1), corners.max(1)], -1)
+
+
+def transform_people(people: People, matrix: np.ndarray, mirror: tuple[int, ...]) -> People:
+    """People seen through an affine (3, 3); where it mirrors, left and right joints change places.
+
+    Args:
+        people: of numpy arrays, in the frame that `matrix` starts from.
+        matrix: (3, 3); its determinant says whether it mirrors.
+        mirror: K indices, the joint that each joint becomes in a mirror.
+    """
+    determinant = np.linalg.det(matrix[:2, :2])
+    keypoints = transform_points(people.keypoints, matrix).astype(np.float32)
+    visibility = people.visibility
+    if determinant < 0:
+        order = list(mirror)
+        keypoints, visibility = keypoints[:, order], visibility[:, order]
+    factor = abs(determinant)
+    return People(
+        keypoints=keypoints,
+        visibility=visibility,
+        boxes=transform_boxes(people.boxes, matrix).astype(np.float32),
+        areas=(people.areas * factor).astype(np.float32),
+        ignored=people.ignored,
+        head_sizes=None
+        if people.head_sizes is None
+        else people.head_sizes * np.sqrt(factor).astype(np.float32),
+    )

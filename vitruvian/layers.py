@@ -1,0 +1,50 @@
+"""Network parts that several methods use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+def deconvolutions(in_channels: int, channels: Sequence[int], kernels: Sequence[int]) -> nn.Sequential:
+    """A stack of transposed convolutions that each double the map: (B, in_channels, h, w) -> (B, channels[-1], ...).
+
+    Each is followed by batch norm and ReLU (SimpleBaseline, ECCV 2018, section 2).
+
+    Args:
+        in_channels: channels of the features.
+        channels: output channels of each layer; empty: an empty stack.
+        kernels: kernel sizes, 2, 3 or 4, one a layer.
+    """
+    if len(channels) != len(kernels):
+        raise ValueError(
+            f"{len(channels)} deconvolution channels but {len(kernels)} kernel sizes; give one each"
+        )
+    layers: list[nn.Module] = []
+    for out_channels, kernel in zip(channels, kernels):
+        padding, output_padding = {4: (1, 0), 3: (1, 1), 2: (0, 0)}[kernel]
+        layers += [
+            nn.ConvTranspose2d(in_channels, out_channels, kernel, 2, padding, output_padding, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        ]
+        in_channels = out_channels
+    return nn.Sequential(*layers)
+
+
+def initialise_head(head: nn.Module, std: float = 0.001) -> None:
+    """Convolutions of a head: weights normal with `std`, biases 0; norms start as the identity."""
+    for module in head.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, std=std)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+
+
+def pool(features: Tensor) -> Tensor:
+    """Global average pooling: (B, C, h, w) -> (B, C)."""
+    return features.mean((2, 3))

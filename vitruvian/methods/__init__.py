@@ -1,0 +1,92 @@
+"""All methods, a folder each; and experiments as JSON, which name their method by its key here."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from vitruvian.errors import InputError, nearest_name
+from vitruvian.experiment import Experiment, Method
+from vitruvian.methods.sar.method import SAR
+
+METHODS: dict[str, type[Method]] = {
+    "sar": SAR,
+}
+
+
+def build(experiment: Experiment) -> Method:
+    """The network of an experiment, freshly initialised."""
+    return METHODS[method_name(experiment)](experiment.method, experiment.skeleton)
+
+
+def method_name(experiment: Experiment) -> str:
+    """The key of the experiment's method in METHODS."""
+    return next(name for name, method in METHODS.items() if method.Config is type(experiment.method))
+
+
+def recipes() -> dict[str, Callable[[], Experiment]]:
+    """All recipes by the name that `vitruvian train` takes: METHOD/FUNCTION."""
+    found = {}
+    for method in METHODS:
+        module = importlib.import_module(f"vitruvian.methods.{method}.recipes")
+        functions = {
+            name: value for name, value in vars(module).items() if isinstance(value, types.FunctionType)
+        }
+        for name, function in functions.items():
+            if function.__module__ == module.__name__ and not name.startswith("_"):
+                found[f"{method}/{name}"] = function
+    return found
+
+
+def experiment_to_dict(experiment: Experiment) -> dict[str, Any]:
+    """Plain values that `experiment_from_dict` turns back."""
+    values = dataclasses.asdict(experiment)
+    return {"name": method_name(experiment), **values}
+
+
+def experiment_from_dict(values: dict[str, Any], source: str) -> Experiment:
+    """The experiment that plain values stand for.
+
+    Args:
+        values: as `experiment_to_dict` gives them, perhaps by way of JSON.
+        source: where they come from, for messages.
+
+    Raises:
+        InputError: a field is unknown or has a value of another type; the message names it.
+    """
+    values = dict(values)
+    name = values.pop("name", None)
+    if name not in METHODS:
+        raise InputError(f"{source}: method {name!r} is unknown; there are {', '.join(METHODS)}")
+    config = typed(METHODS[name].Config, values.pop("method", {}), f"{source}: method")
+    rest = typed(Experiment, {**values, "method": config}, source)
+    return rest
+
+
+def typed(kind: Any, value: Any, where: str) -> Any:
+    """`value` as an instance of `kind`: dataclasses from dicts, tuples from lists, literals checked."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        hints = typing.get_type_hints(kind)
+        for key in value:
+            if key not in hints:
+                raise InputError(f"{where}.{key}: no such field; the nearest is {nearest_name(key, hints)!r}")
+        return kind(**{key: typed(hints[key], item, f"{where}.{key}") for key, item in value.items()})
+    if origin is tuple and isinstance(value, list | tuple):
+        kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
+        if len(kinds) != len(value):
+            raise InputError(f"{where}: {len(value)} values, expected {len(kinds)}")
+        return tuple(typed(item_kind, item, where) for item_kind, item in zip(kinds, value))
+    if origin is Mapping and isinstance(value, dict):
+        return {key: typed(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    if origin is typing.Literal and value not in arguments:
+        raise InputError(f"{where}: {value!r} is not one of {', '.join(map(repr, arguments))}")
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(kind, type) and kind in (int, float, str, bool) and type(value) is not kind:
+        raise InputError(f"{where}: {value!r} is not of type {kind.__name__}")
+    return value
