@@ -133,7 +133,7 @@ def draw_discs_and_offsets(
 
 
 def find_peaks(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Cells (..., 2) of the largest values of maps (..., H, W), the first of equals, and those values (...)."""
+    """Cells (..., 2) of the largest values of maps (..., H, W), the first of equals, and the values (...)."""
     # A reduction over the last two axes of channels-last memory is 10 to 100 times slower than a copy.
     values, index = maps.contiguous().flatten(-2).max(-1)
     y = torch.div(index, maps.shape[-1], rounding_mode="floor")
@@ -236,7 +236,7 @@ def _newton_step(
 
 
 def _window(maps: Tensor, peaks: Tensor, radius: int) -> Tensor:
-    """Values (..., 2 radius + 1, 2 radius + 1) round peaks (..., 2); beyond the border those of the border."""
+    """Values (..., 2 radius + 1, 2 radius + 1) round peaks (..., 2); past the border those of the border."""
     height, width = maps.shape[-2:]
     steps = torch.arange(-radius, radius + 1, device=maps.device)
     x = (peaks[..., 0, None].long() + steps).clamp(0, width - 1)
