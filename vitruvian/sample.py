@@ -6,6 +6,7 @@ they travel with, by the convention drawn in `vitruvian.geometry`. A coordinate 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,9 +36,7 @@ class People:
 
     def __post_init__(self) -> None:
         if len(self.keypoints.shape) != 3 or self.keypoints.shape[2] not in (2, 3):
-            raise ValueError(
-                f"People.keypoints has shape {tuple(self.keypoints.shape)}, expected (N, K, 2 or 3)"
-            )
+            raise ValueError(f"People.keypoints has shape {tuple(self.keypoints.shape)}, expected (N, K, 2 or 3)")
         n, k = self.keypoints.shape[:2]
         expected = {"visibility": (n, k), "boxes": (n, 4), "areas": (n,), "ignored": (n,), "head_sizes": (n,)}
         for name, shape in expected.items():
@@ -83,17 +82,13 @@ class Sample:
     image: np.ndarray  # (H, W, 3) uint8 RGB
     people: People
     to_original: np.ndarray  # (3, 3) maps pixels of `image` to pixels of the photo
-    photo_size: tuple[
-        int, int
-    ]  # width, height px of the photo; with `to_original` it tells photo from padding
+    photo_size: tuple[int, int]  # width, height px of the photo; with `to_original` it tells photo from padding
     image_id: int | str
     ignore: np.ndarray | None = None  # (H, W) bool: crowds; None: nowhere
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
-            raise ValueError(
-                f"Sample.image is {self.image.dtype} {self.image.shape}, expected uint8 (H, W, 3)"
-            )
+            raise ValueError(f"Sample.image is {self.image.dtype} {self.image.shape}, expected uint8 (H, W, 3)")
         if self.ignore is not None and self.ignore.shape != self.image.shape[:2]:
             raise ValueError(f"Sample.ignore has shape {self.ignore.shape}, expected {self.image.shape[:2]}")
         if self.to_original.shape != (3, 3):
@@ -119,26 +114,16 @@ class Batch:
 
     def __post_init__(self) -> None:
         size = self.inputs.shape[0]
-        if (
-            not len(self.counts)
-            == len(self.image_ids)
-            == len(self.photo_sizes)
-            == len(self.to_original)
-            == size
-        ):
-            raise ValueError(
-                f"Batch of {size} images has {len(self.counts)} counts and {len(self.image_ids)} ids"
-            )
+        if not len(self.counts) == len(self.image_ids) == len(self.photo_sizes) == len(self.to_original) == size:
+            raise ValueError(f"Batch of {size} images has {len(self.counts)} counts and {len(self.image_ids)} ids")
         if sum(self.counts) != len(self.everyone):
-            raise ValueError(
-                f"Batch.counts add up to {sum(self.counts)}, but there are {len(self.everyone)} people"
-            )
+            raise ValueError(f"Batch.counts add up to {sum(self.counts)}, but there are {len(self.everyone)} people")
 
     @property
     def people(self) -> tuple[People, ...]:
         """The people of each image, views of `everyone`."""
         starts = np.cumsum((0, *self.counts))
-        return tuple(self.everyone.select(slice(a, b)) for a, b in zip(starts[:-1], starts[1:]))
+        return tuple(self.everyone.select(slice(a, b)) for a, b in itertools.pairwise(starts))
 
     @property
     def inside(self) -> torch.Tensor:
