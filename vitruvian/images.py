@@ -1,0 +1,283 @@
+"""Photos: find them, read them as uint8 RGB the right way up, warp, write and normalise them.
+
+Pixel coordinates follow the convention drawn in `vitruvian.geometry`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from vitruvian.errors import InputError
+from vitruvian.files import write_atomically
+from vitruvian.image_headers import Header, damage, read_header
+
+if TYPE_CHECKING:
+    import torch
+
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".jp2", ".avif", ".heic", ".heif"),
+    *(".ppm", ".pgm", ".pbm"),
+)
+"""What `list_images` takes for a photo in a folder."""
+
+_WRITABLE = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+
+
+def read_image(path: str | Path, reduction: int = 1) -> np.ndarray:
+    """The photo at `path` as (H, W, 3) uint8 RGB, rotated as its EXIF orientation asks.
+
+    Grey and palette images become RGB, 16 bits become 8, the first frame stands for an animation, and what is
+    transparent is laid over white, as a viewer shows it.
+
+    `reduction` 2, 4 or 8 gives an image of ceil(W / reduction) x ceil(H / reduction); a JPEG is decoded at that scale
+    in a fraction of the time. A pixel is the mean of a square block of the photo (or its low frequencies), counted
+    from the top left corner, so that
+
+        x_reduced = (x - (reduction - 1) / 2) / reduction,    x = reduction * x_reduced + (reduction - 1) / 2
+
+    Raises InputError for a file that is missing, empty, cut off, damaged, or no image that can be decoded.
+    """
+    if reduction not in (1, 2, 4, 8):
+        raise ValueError(f"reduction is {reduction}; give 1, 2, 4 or 8")
+    path = Path(path)
+    data = _read_bytes(path)
+    header = read_header(data)
+    problem = damage(data, header.format)
+    if problem:
+        raise InputError(f"{path} is cut off or damaged: {problem} ({len(data)} bytes); fetch or save it again")
+    # A JPEG is reduced from the stored top left corner: after a rotation that is still the photo's corner only where
+    # the blocks fill the photo.
+    fits = header.orientation == 1 or not any(side % reduction for side in header.size)
+    if header.format == "JPEG" and fits:
+        flag = _REDUCED.get(reduction, cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
+        return _upright(_to_rgb(_decode(data, flag, path, header)), header)
+    flag = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION if header.format == "JPEG" else cv2.IMREAD_UNCHANGED
+    return _reduce(_upright(_to_rgb(_decode(data, flag, path, header)), header), reduction)
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Width and height in px of the photo that `read_image` gives, from the file's head where the format allows.
+
+    Raises InputError as `read_image` does, but for damage behind the head.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            width, height = read_header(data).upright_size
+    except (
+        OSError,
+        ValueError,
+    ):  # ValueError: an empty file cannot be mapped; read_image names what is wrong
+        width, height = 0, 0
+    if width and height:
+        return width, height
+    height, width = read_image(path).shape[:2]
+    return width, height
+
+
+def list_images(paths: Sequence[str | Path]) -> list[Path]:
+    """The photos that `paths` name, in order and each once.
+
+    Each is a photo, a folder (the photos in it, by name, hidden ones left out), a pattern such as
+    `photos/**/*.jpg`, or a text file (.txt) with a photo per line, relative to the folder of that text file.
+    Raises InputError for one that is missing or names no photo.
+    """
+    if not paths:
+        raise InputError("No photo was given; name a photo, a folder, a pattern or a .txt file with a photo per line")
+    found: list[Path] = []
+    for entry in paths:
+        path = Path(entry)
+        if path.is_dir():
+            found += _photos_in(path)
+        elif path.suffix.lower() == ".txt" and path.is_file():
+            found += _photos_listed(path)
+        elif path.is_file():
+            found.append(path)
+        elif glob.has_magic(str(entry)):
+            found += _photos_matching(str(entry))
+        else:
+            raise _missing(path)
+    return list(dict.fromkeys(found))
+
+
+def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """`image` (H, W, 3) moved by `matrix` (3, 3), from its pixels to those of the output, of `size` (width, height).
+
+    Bilinear, black where the output lies outside of the image; one warp whatever the matrix is composed of.
+    """
+    if matrix.shape != (3, 3):
+        raise ValueError(f"matrix has shape {matrix.shape}, expected (3, 3)")
+    return cv2.warpAffine(image, np.asarray(matrix[:2], np.float64), size, flags=cv2.INTER_LINEAR)
+
+
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write `image` (H, W, 3) uint8 RGB in the format of the suffix of `path`: all of it, or nothing.
+
+    Raises InputError for a suffix that is not an image's, ValueError for another kind of array.
+    """
+    path = Path(path)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"the image for {path} is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
+    if path.suffix.lower() not in _WRITABLE:
+        raise InputError(f'Cannot write "{path}": end its name in one of {", ".join(_WRITABLE)}')
+    done, encoded = cv2.imencode(path.suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise InputError(f"OpenCV could not encode {path} ({image.shape[1]} x {image.shape[0]} px); try .png")
+    write_atomically(path, lambda part: part.write_bytes(encoded.tobytes()))
+
+
+def normalise(
+    inputs: torch.Tensor, mean: Sequence[float] | torch.Tensor, std: Sequence[float] | torch.Tensor
+) -> torch.Tensor:
+    """(inputs - mean) / std as float32, from `inputs` (B, 3, H, W) uint8 RGB and three numbers each, 0 to 255.
+
+    One multiply-add on the device of `inputs`; the order in memory (channels last or not) stays.
+    """
+    import torch
+
+    if inputs.ndim != 4 or inputs.shape[1] != 3 or inputs.dtype != torch.uint8:
+        raise ValueError(f"inputs are {inputs.dtype} {tuple(inputs.shape)}, expected uint8 (B, 3, H, W)")
+    scale = 1 / torch.as_tensor(std, dtype=torch.float32, device=inputs.device).view(1, 3, 1, 1)
+    shift = -torch.as_tensor(mean, dtype=torch.float32, device=inputs.device).view(1, 3, 1, 1) * scale
+    return torch.addcmul(shift, inputs.float(), scale)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder, expected a photo; list its photos with list_images") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; check its permissions and its disk") from error
+    if not data:
+        raise InputError(f"{path} is empty (0 bytes); fetch or save it again")
+    return data
+
+
+def _decode(data: bytes, flag: int, path: Path, header: Header) -> np.ndarray:
+    """The pixels as OpenCV gives them: (H, W) or (H, W, 2 to 4), BGR."""
+    try:
+        with _quiet():
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    except cv2.error as error:
+        raise InputError(f"{path} cannot be decoded ({error.err}); save it again as JPEG or PNG") from error
+    if image is None and header.format:
+        raise InputError(f"{path} is a {header.format} file that OpenCV cannot decode; save it again as JPEG or PNG")
+    if image is None:
+        raise InputError(f"{path} is not an image: it begins with {data[:8]!r}; name a JPEG or PNG file")
+    if image.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"{path} has {image.dtype} pixels, expected 8 or 16 bits; save it again as JPEG or PNG")
+    return image
+
+
+def _to_rgb(image: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of what `_decode` gives."""
+    if image.dtype == np.uint16:
+        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    if image.shape[2] == 3:
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    alpha = image[..., -1:].astype(np.uint16)
+    if not alpha.any():  # a BMP with an unused fourth channel
+        alpha = alpha + 255
+    colour = image[..., 2::-1] if image.shape[2] == 4 else image[..., :1].repeat(3, axis=2)
+    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _upright(image: np.ndarray, header: Header) -> np.ndarray:
+    """`image` turned as the EXIF orientation asks; OpenCV itself turns a TIFF, whatever it is told."""
+    if header.format == "TIFF" or header.orientation == 1:
+        return image
+    if header.orientation >= 5:  # stored by columns: 5 as it is, 6 clockwise, 7 both ways, 8 counter-clockwise
+        image = cv2.transpose(image)
+    axis = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(header.orientation)
+    return image if axis is None else cv2.flip(image, axis)
+
+
+def _reduce(image: np.ndarray, reduction: int) -> np.ndarray:
+    """Means of blocks, the last ones filled up with the edge: what a JPEG decoder does."""
+    if reduction == 1:
+        return image
+    bottom, right = (-side % reduction for side in image.shape[:2])
+    image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+    size = (image.shape[1] // reduction, image.shape[0] // reduction)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _photos_in(folder: Path) -> list[Path]:
+    photos = sorted(path for path in folder.iterdir() if _is_photo(path))
+    if not photos:
+        below = any(path.is_dir() for path in folder.iterdir())
+        remedy = f'for its subfolders give the pattern "{folder}/**/*.jpg"' if below else "name another folder"
+        raise InputError(f"The folder {folder} has no photos ({' '.join(IMAGE_SUFFIXES)}); {remedy}")
+    return photos
+
+
+def _photos_matching(pattern: str) -> list[Path]:
+    photos = sorted(path for path in map(Path, glob.glob(pattern, recursive=True)) if _is_photo(path))
+    if not photos:
+        raise InputError(f'No photo matches "{pattern}"; check the pattern (`**` stands for any folders)')
+    return photos
+
+
+def _photos_listed(file: Path) -> list[Path]:
+    photos = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        photo = file.parent / line.strip()
+        if not photo.is_file():
+            raise InputError(
+                f"{file}, line {number}: there is no photo {photo}; write paths relative to {file.parent}, or absolute"
+            )
+        photos.append(photo)
+    if not photos:
+        raise InputError(f"{file} lists no photos; write one path per line")
+    return photos
+
+
+def _missing(path: Path) -> InputError:
+    if not path.parent.is_dir():
+        return InputError(f"There is no photo {path}: the folder {path.parent} does not exist; check the path")
+    nearest = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
+    hint = f"did you mean {path.parent / nearest[0]}?" if nearest else "check the path"
+    return InputError(f"There is no photo {path}; {hint}")
+
+
+_quiet_lock = threading.Lock()
+_quiet_state = [0, 0]  # decodings under way, and the level to go back to
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """OpenCV prints no warnings meanwhile, in any thread: what fails is said in one InputError."""
+    logging = cv2.utils.logging
+    with _quiet_lock:
+        if not _quiet_state[0]:
+            _quiet_state[1] = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+        _quiet_state[0] += 1
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_state[0] -= 1
+            if not _quiet_state[0]:
+                logging.setLogLevel(_quiet_state[1])
