@@ -1,0 +1,183 @@
+"""Object keypoint similarity (OKS), and rescoring and suppression of the poses of one image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+ScoreMode = Literal["box_keypoint", "box_rle", "box", "keypoint"]
+# (K,): how far annotators disagree about each joint, as a share of the person's size
+Sigmas = Sequence[float] | np.ndarray
+
+
+def oks(
+    predicted: np.ndarray, truth: np.ndarray, visibility: np.ndarray, areas: np.ndarray, sigmas: Sigmas
+) -> np.ndarray:
+    """OKS of every prediction with every person of the truth: 1 is perfect, 0 is far away.
+
+    The mean over a person's labelled joints of exp(-d^2 / (2 s^2 (2 sigma)^2)), where s^2 is the person's
+    area and d the joint's error (the COCO keypoint challenge's definition). A person without a labelled joint
+    has nothing to be similar to: 0. Places that are not labelled play no part, they may be NaN.
+
+    Args:
+        predicted: (N, K, 2) px.
+        truth: (M, K, 2) px.
+        visibility: (M, K), labelled where > 0.
+        areas: (M,) px^2, of the person's mask where the data set has one, not of the box.
+        sigmas: (K,).
+
+    Returns:
+        (N, M) float64.
+
+    Raises:
+        ValueError: two shapes disagree.
+    """
+    truth = np.asarray(truth, dtype=np.float64)
+    labelled = np.asarray(visibility) > 0
+    if labelled.shape != truth.shape[:2]:
+        raise ValueError(f"visibility has shape {labelled.shape}, expected {truth.shape[:2]} as truth has")
+    similarity = _joint_similarity(predicted, truth, np.asarray(areas, dtype=np.float64), sigmas)
+    count = labelled.sum(axis=1)
+    return np.where(labelled, similarity, 0.0).sum(axis=2) / np.maximum(count, 1)
+
+
+def oks_between(keypoints: np.ndarray, areas: np.ndarray, sigmas: Sigmas) -> np.ndarray:
+    """OKS of every two poses of one image: over all joints, with the mean of the two areas.
+
+    Args:
+        keypoints: (N, K, 2) px.
+        areas: (N,) px^2.
+        sigmas: (K,).
+
+    Returns:
+        (N, N) float64, symmetric, 1 on the diagonal.
+    """
+    areas = np.asarray(areas, dtype=np.float64)
+    mean_areas = (areas[:, None] + areas[None, :]) / 2
+    return _joint_similarity(keypoints, keypoints, mean_areas, sigmas).mean(axis=2)
+
+
+def oks_nms(
+    keypoints: np.ndarray, scores: np.ndarray, areas: np.ndarray, sigmas: Sigmas, threshold: float = 0.9
+) -> np.ndarray:
+    """Suppress duplicates among the poses of one image: who is too similar to a better one goes.
+
+    Poses with an OKS of exactly `threshold` stay. Of equal scores the earlier pose counts as the better one.
+
+    Args:
+        keypoints: (N, K, 2) px.
+        scores: (N,).
+        areas: (N,) px^2; of the padded boxes in the published top-down figures.
+        sigmas: (K,).
+        threshold: OKS above which two poses are one person.
+
+    Returns:
+        the indices kept, best first.
+    """
+    order = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")
+    duplicate = oks_between(keypoints, areas, sigmas)[np.ix_(order, order)] > threshold
+    alive = np.ones(len(order), dtype=bool)
+    # Row by row, because who is suppressed suppresses nobody.
+    for better in range(len(order)):
+        if alive[better]:
+            alive[better + 1 :] &= ~duplicate[better, better + 1 :]
+    return order[alive]
+
+
+def soft_oks_nms(
+    keypoints: np.ndarray,
+    scores: np.ndarray,
+    areas: np.ndarray,
+    sigmas: Sigmas,
+    threshold: float = 0.9,
+    limit: int = 20,
+) -> np.ndarray:
+    """Order the poses of one image so that duplicates come late, and keep the first `limit`.
+
+    Each pick multiplies the others' scores by exp(-OKS^2 / threshold) for the picks to come. The scores that
+    the caller writes stay as they were, as in MMPose and HRNet: the order and the limit are the whole effect.
+
+    Args:
+        keypoints: (N, K, 2) px.
+        scores: (N,).
+        areas: (N,) px^2.
+        sigmas: (K,).
+        threshold: the smaller, the harder duplicates are pushed back.
+        limit: how many poses to keep.
+
+    Returns:
+        at most `limit` indices, in the order of the picks.
+    """
+    decay = np.exp(-(oks_between(keypoints, areas, sigmas) ** 2) / threshold)
+    remaining = np.array(scores, dtype=np.float64)
+    free = np.ones(len(remaining), dtype=bool)
+    picks = np.zeros(min(limit, len(remaining)), dtype=np.intp)
+    for step in range(len(picks)):
+        pick = np.argmax(np.where(free, remaining, -np.inf))
+        free[pick] = False
+        remaining *= decay[pick]
+        picks[step] = pick
+    return picks
+
+
+def rescore(
+    box_scores: np.ndarray,
+    joint_scores: np.ndarray,
+    mode: ScoreMode = "box_keypoint",
+    threshold: float = 0.2,
+) -> np.ndarray:
+    """Score of each person that was found in a box, from the score of the box and those of the joints.
+
+    - `box_keypoint`: box score times the mean of the joint scores above `threshold`, 0 where there is none
+      (top-down methods, unless they say otherwise; `bbox_keypoint` in MMPose)
+    - `box_rle`: box score plus mean plus maximum of the joint scores (RLE; `bbox_rle` in MMPose)
+    - `box`: the box score
+    - `keypoint`: the mean of all joint scores
+
+    Args:
+        box_scores: (N,).
+        joint_scores: (N, K).
+        mode: one of the four above.
+        threshold: what a joint score must exceed to count in `box_keypoint`.
+
+    Returns:
+        (N,) float64.
+
+    Raises:
+        ValueError: the mode is another, or the shapes disagree.
+    """
+    box = np.asarray(box_scores, dtype=np.float64)
+    joint = np.asarray(joint_scores, dtype=np.float64)
+    if joint.ndim != 2 or box.shape != joint.shape[:1]:
+        raise ValueError(f"box_scores has shape {box.shape} and joint_scores {joint.shape}, expected (N,) and (N, K)")
+    if mode == "box_keypoint":
+        confident = joint > threshold
+        total = np.where(confident, joint, 0.0).sum(axis=1)
+        return box * total / np.maximum(confident.sum(axis=1), 1)
+    if mode == "box_rle":
+        return box + joint.mean(axis=1) + joint.max(axis=1)
+    if mode == "box":
+        return box
+    if mode == "keypoint":
+        return joint.mean(axis=1)
+    raise ValueError(f"mode is {mode!r}, expected one of box_keypoint, box_rle, box, keypoint")
+
+
+def _joint_similarity(first: np.ndarray, second: np.ndarray, areas: np.ndarray, sigmas: Sigmas) -> np.ndarray:
+    """(N, M, K) similarity of each joint of `first` (N, K, 2) and `second` (M, K, 2), all pairs in one array.
+
+    areas (M,) or (N, M). In float64 throughout: in float32 an OKS crosses a threshold now and then.
+    """
+    first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    sigmas = np.asarray(sigmas, dtype=np.float64)
+    for points in (first, second):
+        if points.ndim != 3 or points.shape[1:] != (len(sigmas), 2):
+            raise ValueError(
+                f"poses have shape {points.shape}, expected (N, {len(sigmas)}, 2) for {len(sigmas)} sigmas"
+            )
+    dx = first[:, None, :, 0] - second[None, :, :, 0]
+    dy = first[:, None, :, 1] - second[None, :, :, 1]
+    spread = 2 * (areas[..., None] + np.spacing(1)) * (2 * sigmas) ** 2
+    return np.exp(-(dx**2 + dy**2) / spread)
