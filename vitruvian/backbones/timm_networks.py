@@ -85,15 +85,11 @@ def build_backbone(config: BackboneConfig, size: tuple[int, int]) -> Backbone:
     elif config.name.startswith("hrnet"):
         network = create(config, feature_location="", out_indices=(1,))
         drop_unused_branches(network)
-        backbone = Backbone(
-            network, network.feature_info.channels()[-1], network.feature_info.reduction()[-1]
-        )
+        backbone = Backbone(network, network.feature_info.channels()[-1], network.feature_info.reduction()[-1])
     else:
         options = {"channels": config.channels} if config.channels else {}
         network = create(config, **options)
-        backbone = Backbone(
-            network, network.feature_info.channels()[-1], network.feature_info.reduction()[-1]
-        )
+        backbone = Backbone(network, network.feature_info.channels()[-1], network.feature_info.reduction()[-1])
     if config.weights not in ("", "imagenet"):
         from vitruvian.backbones.weights import load_backbone
 
@@ -104,9 +100,7 @@ def build_backbone(config: BackboneConfig, size: tuple[int, int]) -> Backbone:
 def create(config: BackboneConfig, **options) -> nn.Module:
     """A network of timm, cut into maps."""
     try:
-        return timm.create_model(
-            config.name, pretrained=config.weights == "imagenet", features_only=True, **options
-        )
+        return timm.create_model(config.name, pretrained=config.weights == "imagenet", features_only=True, **options)
     except (RuntimeError, TypeError, AttributeError, ValueError) as error:
         near = ", ".join(timm.list_models(f"*{config.name}*")[:3]) or "see timm.list_models()"
         raise InputError(
@@ -186,11 +180,7 @@ def fold_children(parent: nn.Module) -> None:
             and previous.out_channels == child.num_features
         ):
             transpose = isinstance(previous, nn.ConvTranspose2d)
-            fused = (
-                fuse_conv_bn_eval(previous, child, transpose)
-                if transpose
-                else fuse_conv_bn_eval(previous, child)
-            )
+            fused = fuse_conv_bn_eval(previous, child, transpose) if transpose else fuse_conv_bn_eval(previous, child)
             setattr(parent, previous_name, fused)
             setattr(parent, name, rest_of_norm(child))
         previous_name, previous = name, child

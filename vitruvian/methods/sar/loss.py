@@ -22,16 +22,12 @@ def expected_quality_loss(
         sharpness: lambda; the paper leaves it open, the authors' code has 16.
         epsilon: added within the log, which caps the loss at 13.8; the published numbers need it.
     """
-    distance = (keypoints[:, 0] - labels[:, 0, None, None]).abs() + (
-        keypoints[:, 1] - labels[:, 1, None, None]
-    ).abs()
+    distance = (keypoints[:, 0] - labels[:, 0, None, None]).abs() + (keypoints[:, 1] - labels[:, 1, None, None]).abs()
     log_confidence = functional.logsigmoid(selector.float())
     quality = (log_confidence - sharpness * distance.float()).flatten(1).logsumexp(1)
     log_expected = quality - log_confidence.flatten(1).logsumexp(1)
     losses = -torch.log(log_expected.exp() + epsilon)
-    return losses.sum() / max(
-        losses.shape[0], 1
-    )  # no visible keypoint in the whole batch: 0, where the mean is NaN
+    return losses.sum() / max(losses.shape[0], 1)  # no visible keypoint in the whole batch: 0, where the mean is NaN
 
 
 def quality_focal_loss(logits: Tensor, heatmaps: Tensor, gamma: float = 2.0, positive: float = 0.7) -> Tensor:

@@ -91,9 +91,7 @@ class SAR(Method):
         cells = to_cells(batch.everyone.keypoints[..., :2], framing.size, self.map_size, framing.affine)
         visible = batch.everyone.visibility >= HIDDEN
         heatmaps, kept = draw_gaussians(cells, visible, self.map_size, self.config.heatmap_sigma, "msra")
-        chosen = kept.flatten().nonzero()[
-            :, 0
-        ]  # the one synchronisation of a step; the rest is then V keypoints
+        chosen = kept.flatten().nonzero()[:, 0]  # the one synchronisation of a step; the rest is then V keypoints
         labels = cells_to_fractions(cells, self.map_size).flatten(0, 1)[chosen]
         return Targets(chosen, labels, heatmaps.flatten(0, 1)[chosen] if self.config.heatmap_branch else None)
 
@@ -103,13 +101,9 @@ class SAR(Method):
     def loss(self, maps: Maps, targets: Targets) -> dict[str, Tensor]:
         selector = maps.selector.flatten(0, 1)[targets.chosen]
         keypoints = maps.keypoints.flatten(0, 1)[targets.chosen]
-        losses = {
-            "expectation": expected_quality_loss(selector, keypoints, targets.labels, self.config.sharpness)
-        }
+        losses = {"expectation": expected_quality_loss(selector, keypoints, targets.labels, self.config.sharpness)}
         if maps.heatmap is not None and targets.heatmaps is not None:
-            losses["heatmap"] = quality_focal_loss(
-                maps.heatmap.flatten(0, 1)[targets.chosen], targets.heatmaps
-            )
+            losses["heatmap"] = quality_focal_loss(maps.heatmap.flatten(0, 1)[targets.chosen], targets.heatmaps)
         return losses
 
     def decode(self, maps: Maps) -> Decoded:
@@ -131,9 +125,7 @@ class SAR(Method):
         (width, height), framing = self.map_size, self.config.framing
         if self.config.flip == "exact":
             return framing.size[0] - 1.0
-        whole = to_pixels(
-            torch.tensor([float(width), float(height)]), framing.size, self.map_size, framing.affine
-        )
+        whole = to_pixels(torch.tensor([float(width), float(height)]), framing.size, self.map_size, framing.affine)
         return float(whole[0]) * (1 - 1 / (4 * width))
 
 

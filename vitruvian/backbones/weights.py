@@ -1,0 +1,69 @@
+"""The names of published backbone checkpoints -> ours, and loading such a file into a backbone."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from vitruvian.checkpoints import fit_state, load_state, state_dict_of
+from vitruvian.foreign import read_foreign
+
+if TYPE_CHECKING:
+    from vitruvian.backbones.timm_networks import Backbone, BackboneConfig
+
+VIT_NAMES = (  # MMPose's ViTPose -> timm
+    (r"^patch_embed\.projection\.", "patch_embed.proj."),
+    (r"^layers\.(\d+)\.ln([12])\.", r"blocks.\1.norm\2."),
+    (r"^layers\.(\d+)\.ffn\.layers\.0\.0\.", r"blocks.\1.mlp.fc1."),
+    (r"^layers\.(\d+)\.ffn\.layers\.1\.", r"blocks.\1.mlp.fc2."),
+    (r"^layers\.(\d+)\.attn\.", r"blocks.\1.attn."),
+    (r"^ln1\.", "norm."),
+)
+
+UNUSED = {
+    r"(backbone\.|preact\.)?(fc|head|classifier)\.(weight|bias)": "classifies ImageNet's 1000 classes",
+    r"(backbone\.)?stage4\.2\.fuse_layers\.[123]\..*": "coarser outputs of HRNet's last module, which nothing reads",
+    r"(backbone\.)?(incre_modules|downsamp_modules|final_layer)\..*": "HRNet's classification head",
+    r"(backbone\.)?(cls_token|mask_token)": "there is no class token",
+    r"(decoder_|backbone\.decoder_).*": "MAE's decoder",
+    r"data_preprocessor\.(mean|std)": "normalisation, which the framing holds",
+}
+"""Names of published files that no network here has, and why."""
+
+
+def backbone_name(name: str) -> str:
+    """The name within a timm network of a tensor that MMPose, torchvision, HRNet or timm calls `name`."""
+    for pattern, replacement in VIT_NAMES:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def mmpose_name(name: str) -> str | None:
+    """Our name for a tensor of a top-down network of MMPose, 0.x or 1.x: the backbone is one level deeper here."""
+    name = name.replace("keypoint_head.", "head.", 1)
+    if name.startswith("backbone."):
+        return "backbone.network." + backbone_name(name.removeprefix("backbone."))
+    return name if name.startswith("head.") else None
+
+
+def load_backbone(backbone: Backbone, config: BackboneConfig) -> None:
+    """Fills a backbone from the file `config.weights`.
+
+    A ViT's position embedding is brought to the input's grid and loses its class token.
+
+    Raises:
+        InputError: the file cannot be read, or its tensors are not those of `config.name`; the message names them.
+    """
+    state = state_dict_of(read_foreign(config.weights), config.weights)
+    if any(name.startswith("backbone.") for name in state):
+        state = {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
+    own = backbone.network.state_dict()
+    if "pos_embed" in state and "pos_embed" in own and state["pos_embed"].shape != own["pos_embed"].shape:
+        from timm.layers import resample_abs_pos_embed
+
+        length = state["pos_embed"].shape[1]
+        prefix = 1 if int((length - 1) ** 0.5) ** 2 == length - 1 else 0
+        grid = backbone.network.patch_embed.grid_size
+        state["pos_embed"] = resample_abs_pos_embed(state["pos_embed"][:, prefix:], list(grid), num_prefix_tokens=0)
+    fitted = fit_state(own, state, backbone_name, UNUSED, path=config.weights)
+    load_state(backbone.network, fitted.state, config.weights)

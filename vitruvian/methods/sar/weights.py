@@ -1,0 +1,32 @@
+"""The parameter names of SAR's released files (MMPose 1.x) -> ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from vitruvian.backbones.weights import UNUSED, backbone_name
+from vitruvian.checkpoints import Fitted, fit_state
+from vitruvian.methods.sar.method import SAR
+
+
+def ours(name: str) -> str | None:
+    """Our name for a reference's: the head's are the same, the backbone is one level deeper."""
+    name = name.replace("keypoint_head.", "head.", 1)
+    if name.startswith("backbone."):
+        return "backbone.network." + backbone_name(name.removeprefix("backbone."))
+    return name if name.startswith("head.") else None
+
+
+def from_reference(state: Mapping[str, Tensor], method: SAR) -> Fitted:
+    """The network's tensors under our names, and what was dropped and why.
+
+    Args:
+        state: the tensors of a released file, such as coco-res50/best_coco_AP_epoch_210.pth.
+        method: the network that they are for.
+
+    Raises:
+        InputError: a tensor is missing, left over or of another shape; the message names it.
+    """
+    return fit_state(method.state_dict(), state, ours, UNUSED)
