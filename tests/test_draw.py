@@ -1,8 +1,5 @@
 """Drawing: what is shown, where, in whose colour; what is not shown; and sizes of sheets."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -170,8 +167,3 @@ def test_contact_sheet():
         contact_sheet([], 2)
     with pytest.raises(ValueError, match="1 captions for 2 images; give one for each"):
         contact_sheet([GREY, GREY], 2, ["a"])
-
-
-def test_no_torch_when_loaded():
-    code = "import sys, vitruvian.draw; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
