@@ -142,6 +142,7 @@ class Method(nn.Module):
     all parameters in forward. Subclasses write the five verbs in this order; there is no second level of inheritance.
     """
 
+    Config: ClassVar[type[Any]]
     config: Any
     skeleton: Skeleton
     mirror: Tensor  # (K,) the joint that each joint becomes in a mirror

@@ -190,5 +190,6 @@ class Poses:
 
     def select(self, index: Any) -> Poses:
         """The poses at `index`: a slice, a mask or an array of indices."""
-        chosen = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Poses(**{name: value if value is None else value[index] for name, value in chosen.items()})
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        chosen: dict[str, Any] = {name: value if value is None else value[index] for name, value in values.items()}
+        return Poses(**chosen)

@@ -1,4 +1,4 @@
-"""timm's networks as backbones: ResNet, HRNet, plain ViT with ViTPose's patches, and any other that timm can cut into maps.
+"""timm's networks as backbones: ResNet, HRNet, plain ViT with ViTPose's patches, any other that timm cuts into maps.
 
 Parameter names are timm's, which for ResNet and HRNet are those of the published checkpoints.
 """
@@ -6,6 +6,7 @@ Parameter names are timm's, which for ResNet and HRNet are those of the publishe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import timm
 import torch
@@ -43,6 +44,7 @@ class BackboneConfig:
 class Backbone(nn.Module):
     """A network of timm that gives its last (ResNet, ViT) or finest (HRNet) map: (B, 3, H, W) -> ((B, C, h, w),)."""
 
+    network: Any  # timm's own classes, whose attributes no type says
     channels: tuple[int, ...]
     strides: tuple[int, ...]
 
@@ -97,7 +99,7 @@ def build_backbone(config: BackboneConfig, size: tuple[int, int]) -> Backbone:
     return backbone
 
 
-def create(config: BackboneConfig, **options) -> nn.Module:
+def create(config: BackboneConfig, **options) -> Any:
     """A network of timm, cut into maps."""
     try:
         return timm.create_model(config.name, pretrained=config.weights == "imagenet", features_only=True, **options)
@@ -113,7 +115,7 @@ def create(config: BackboneConfig, **options) -> nn.Module:
         ) from None
 
 
-def drop_unused_branches(network: nn.Module) -> None:
+def drop_unused_branches(network: Any) -> None:
     """Takes out of timm's HRNet what only classification uses and the last module's outputs other than the finest."""
     for name in (
         "incre_modules",

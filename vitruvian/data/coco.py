@@ -28,7 +28,8 @@ def read_coco(path: Path, images: Path | None = None, content: dict | None = Non
     Raises:
         InputError: a field is missing or has a wrong shape; the message names file, record and field.
     """
-    content = read_json(path, "annotations in COCO format") if content is None else content
+    if content is None:
+        content = dict(read_json(path, "annotations in COCO format"))
     for key in ("images", "annotations", "categories"):
         if not isinstance(field(path, content, key, "the file"), list):
             raise InputError(f"{path}: field '{key}' is no list; expected annotations in COCO format")
@@ -79,9 +80,7 @@ def read_people(path: Path, records: list[dict], size: tuple[int, int], skeleton
     for record in records:
         where = f"annotation {record['id']}"
         values = field(path, record, "keypoints", where)
-        keypoints.append(
-            numbers(path, values, 3 * skeleton.num_joints, f"'keypoints' of {where}").reshape(-1, 3)
-        )
+        keypoints.append(numbers(path, values, 3 * skeleton.num_joints, f"'keypoints' of {where}").reshape(-1, 3))
         boxes.append(numbers(path, field(path, record, "bbox", where), 4, f"'bbox' of {where}"))
         areas.append(float(record.get("area", 0.53 * boxes[-1][2] * boxes[-1][3])))
         ignored.append(bool(record.get("iscrowd", 0)))

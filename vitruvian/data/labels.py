@@ -67,7 +67,5 @@ def numbers(path: Path, value: Any, count: int | None, where: str) -> np.ndarray
     if array.ndim != 1 or (count is not None and len(array) != count):
         raise InputError(f"{path}: {where} holds {array.size} numbers, expected {count}")
     if not np.isfinite(array).all():
-        raise InputError(
-            f"{path}: {where} holds NaN or infinity; correct it, or set its visibility to 0 and it to 0"
-        )
+        raise InputError(f"{path}: {where} holds NaN or infinity; correct it, or set its visibility to 0 and it to 0")
     return array

@@ -71,9 +71,7 @@ def box_matrix(box: np.ndarray, framing: Framing) -> np.ndarray:
     return crop_matrix(centre, fix_aspect(scale, framing.size), framing.size, 0.0, framing.affine)
 
 
-def crop_sample(
-    photo: Photo, people: People, matrix: np.ndarray, framing: Framing, mirror: Sequence[int]
-) -> Sample:
+def crop_sample(photo: Photo, people: People, matrix: np.ndarray, framing: Framing, mirror: Sequence[int]) -> Sample:
     """One crop of a photo, read at the smallest scale that holds all its detail."""
     reduction = reduction_for(matrix)
     image = warp(read_image(photo.path, reduction), matrix @ from_reduced(reduction), framing.size)
@@ -129,9 +127,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     """A batch of samples of equal size; the pixels stay in the samples' order, which is channels-last memory."""
     pixels = torch.from_numpy(np.stack([sample.image for sample in samples]))
     people = [sample.people for sample in samples]
-    heads = (
-        None if any(p.head_sizes is None for p in people) else np.concatenate([p.head_sizes for p in people])
-    )
+    heads = None if any(p.head_sizes is None for p in people) else np.concatenate([p.head_sizes for p in people])
     everyone = People(
         keypoints=torch.from_numpy(np.concatenate([p.keypoints for p in people])),
         visibility=torch.from_numpy(np.concatenate([p.visibility for p in people])),

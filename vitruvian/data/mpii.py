@@ -31,7 +31,8 @@ def read_mpii(path: Path, images: Path | None = None, content: list | None = Non
         images: the folder of the photos; without it `images` beside the file or its folder.
         content: the file's content, where it is read already.
     """
-    content = read_json(path, "MPII annotations") if content is None else content
+    if content is None:
+        content = read_json(path, "MPII annotations")
     if not isinstance(content, list) or not content:
         raise InputError(f"{path}: expected a list of MPII records with image, center, scale and joints")
     if images is None:

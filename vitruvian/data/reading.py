@@ -29,6 +29,4 @@ def read_labels(path: str | Path, images: str | Path = "") -> Labels:
         return read_coco(path, folder, content)
     if isinstance(content, list) and content and isinstance(content[0], dict) and "joints_vis" in content[0]:
         return read_mpii(path, folder, content)
-    raise InputError(
-        f"{path}: neither COCO format (images, annotations, categories) nor MPII records were found in it"
-    )
+    raise InputError(f"{path}: neither COCO format (images, annotations, categories) nor MPII records were found in it")

@@ -1,8 +1,8 @@
 """SAR: Spatial-Aware Regression for Keypoint Localization. Dongkai Wang, Shiliang Zhang, CVPR 2024.
 
-Direct regression pools the features to one vector and loses where things are. SAR keeps the grid: every cell t says where
-it believes each keypoint to be (the regressor, K_t = p_t - o_t) and how sure it is (the selector, c_t). Both are trained by
-one objective, the expected quality of the opinions under the selector's distribution w_t = c_t / sum c:
+Direct regression pools the features to one vector and loses where things are. SAR keeps the grid: every cell t says
+where it believes each keypoint to be (the regressor, K_t = p_t - o_t) and how sure it is (the selector, c_t). Both are
+trained by one objective, the expected quality of the opinions under the selector's distribution w_t = c_t / sum c:
 
     loss = -log sum_t w_t exp(-16 |K_t - K*|_1)
 

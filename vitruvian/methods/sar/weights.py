@@ -6,17 +6,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from vitruvian.backbones.weights import UNUSED, backbone_name
+from vitruvian.backbones.weights import UNUSED, mmpose_name
 from vitruvian.checkpoints import Fitted, fit_state
 from vitruvian.methods.sar.method import SAR
-
-
-def ours(name: str) -> str | None:
-    """Our name for a reference's: the head's are the same, the backbone is one level deeper."""
-    name = name.replace("keypoint_head.", "head.", 1)
-    if name.startswith("backbone."):
-        return "backbone.network." + backbone_name(name.removeprefix("backbone."))
-    return name if name.startswith("head.") else None
 
 
 def from_reference(state: Mapping[str, Tensor], method: SAR) -> Fitted:
@@ -29,4 +21,4 @@ def from_reference(state: Mapping[str, Tensor], method: SAR) -> Fitted:
     Raises:
         InputError: a tensor is missing, left over or of another shape; the message names it.
     """
-    return fit_state(method.state_dict(), state, ours, UNUSED)
+    return fit_state(method.state_dict(), state, mmpose_name, UNUSED)

@@ -1,0 +1,94 @@
+"""The layout's two rules about imports: they only point upwards, and some files load without torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "vitruvian"
+
+ORDER = [
+    "errors",
+    "files",
+    "skeletons",
+    "sample",
+    "geometry",
+    "image_headers",
+    "images",
+    "draw",
+    "augment",
+    "data",
+    "metrics",
+    "coordinates",
+    "heatmaps",
+    "layers",
+    "pickles",
+    "pickled_arrays",
+    "foreign",
+    "checkpoints",
+    "backbones",
+    "experiment",
+    "methods",
+    "prediction",
+    "evaluation",
+    "optimisation",
+    "training_state",
+    "validation",
+    "training_loop",
+    "training",
+    "options",
+    "cli",
+]
+"""The package from the foundation to the door: a file imports only from files above it."""
+
+WITHOUT_TORCH = ["skeletons", "sample", "geometry", "images", "draw", "augment", "metrics", "errors", "files"]
+
+
+def module_of(path: Path) -> str:
+    """The entry of ORDER that a file belongs to: its folder or its own name."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Modules of the package that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= (
+                {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "vitruvian" else {node.module}
+            )
+    return {name for name in found if name.startswith("vitruvian.")}
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_upwards(path: Path) -> None:
+    own = ORDER.index(module_of(path))
+    for name in imported(path):
+        other = name.split(".")[1]
+        assert other in ORDER, f"{name} stands nowhere in ORDER"
+        assert ORDER.index(other) <= own, f"{path.name} imports {name}, which lies below it"
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.parts[-3:-2] == ("methods",)], ids=lambda p: p.parent.name)
+def test_a_method_imports_no_other_method(path: Path) -> None:
+    own = f"vitruvian.methods.{path.parent.name}"
+    assert not [name for name in imported(path) if name.startswith("vitruvian.methods.") and not name.startswith(own)]
+
+
+def test_nothing_lies_deeper_than_a_method() -> None:
+    assert not [path for path in FILES if len(path.relative_to(PACKAGE).parts) > 3]
+
+
+@pytest.mark.parametrize("name", WITHOUT_TORCH)
+def test_loads_without_torch(name: str) -> None:
+    code = f"import sys, vitruvian.{name}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, f"vitruvian.{name} imports torch"
