@@ -7,14 +7,22 @@ import importlib
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from vitruvian.errors import InputError, nearest_name
 from vitruvian.experiment import Experiment, Method
+from vitruvian.methods.heatmap.method import Heatmap
+from vitruvian.methods.heatmap_offset.method import HeatmapOffset
+from vitruvian.methods.integral.method import Integral
+from vitruvian.methods.regression.method import Regression
 from vitruvian.methods.sar.method import SAR
 
 METHODS: dict[str, type[Method]] = {
     "sar": SAR,
+    "regression": Regression,
+    "heatmap": Heatmap,
+    "heatmap_offset": HeatmapOffset,
+    "integral": Integral,
 }
 
 
@@ -33,9 +41,7 @@ def recipes() -> dict[str, Callable[[], Experiment]]:
     found = {}
     for method in METHODS:
         module = importlib.import_module(f"vitruvian.methods.{method}.recipes")
-        functions = {
-            name: value for name, value in vars(module).items() if isinstance(value, types.FunctionType)
-        }
+        functions = {name: value for name, value in vars(module).items() if isinstance(value, types.FunctionType)}
         for name, function in functions.items():
             if function.__module__ == module.__name__ and not name.startswith("_"):
                 found[f"{method}/{name}"] = function
@@ -75,7 +81,8 @@ def typed(kind: Any, value: Any, where: str) -> Any:
         for key in value:
             if key not in hints:
                 raise InputError(f"{where}.{key}: no such field; the nearest is {nearest_name(key, hints)!r}")
-        return kind(**{key: typed(hints[key], item, f"{where}.{key}") for key, item in value.items()})
+        values = {key: typed(hints[key], item, f"{where}.{key}") for key, item in value.items()}
+        return cast(type, kind)(**values)
     if origin is tuple and isinstance(value, list | tuple):
         kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
         if len(kinds) != len(value):

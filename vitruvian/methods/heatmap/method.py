@@ -1,14 +1,18 @@
-"""Heatmaps: one map per keypoint, learnt as a Gaussian, whose peak is the answer. The baseline of most papers.
+"""Heatmaps: one map per keypoint, learnt as a Gaussian, whose peak is the answer. The baseline of most
+papers.
 
-    SimpleBaseline  Xiao, Wu, Wei: Simple Baselines for Human Pose Estimation and Tracking, ECCV 2018: ResNet and three
+    SimpleBaseline  Xiao, Wu, Wei: Simple Baselines for Human Pose Estimation and Tracking, ECCV 2018: ResNet
+    and three
                     deconvolutions
-    HRNet           Sun, Xiao, Liu, Wang: Deep High-Resolution Representation Learning for Human Pose Estimation,
+    HRNet           Sun, Xiao, Liu, Wang: Deep High-Resolution Representation Learning for Human Pose
+    Estimation,
                     CVPR 2019: a backbone that keeps a map of stride 4, no deconvolution
-    ViTPose         Xu, Zhang, Zhang, Tao: ViTPose: Simple Vision Transformer Baselines for Human Pose Estimation,
+    ViTPose         Xu, Zhang, Zhang, Tao: ViTPose: Simple Vision Transformer Baselines for Human Pose
+    Estimation,
                     NeurIPS 2022: a plain transformer and two deconvolutions
 
-They differ in backbone and deconvolutions alone. How a keypoint becomes a map and back ("msra", "dark", "udp") is drawn
-in `vitruvian.heatmaps`.
+They differ in backbone and deconvolutions alone. How a keypoint becomes a map and back ("msra", "dark",
+"udp") is drawn in `vitruvian.heatmaps`.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from vitruvian.backbones import BackboneConfig, build_backbone
@@ -27,9 +32,9 @@ from vitruvian.heatmaps import (
     decode_gaussians,
     draw_gaussians,
     map_loss,
-    merge_views,
     to_cells,
     to_pixels,
+    unmirror_maps,
 )
 from vitruvian.layers import MapHead
 from vitruvian.sample import HIDDEN, Batch
@@ -47,7 +52,8 @@ class Config:
         deconv_kernels: their kernel sizes: 2, 3 or 4.
         codec: how a keypoint becomes a map and back.
         sigma: of the Gaussians, cells: 2 for maps of 48x64, 3 for 72x96.
-        blur: kernel that maps are blurred with before "dark" and "udp" refine their peaks, cells, odd: 11 for sigma 2,
+        blur: kernel that maps are blurred with before "dark" and "udp" refine their peaks, cells, odd: 11 for
+        sigma 2,
             17 for sigma 3.
         hardest: learn from so many keypoints of each person alone, those with the largest loss; 0: from all.
     """
@@ -111,11 +117,14 @@ class Heatmap(Method):
         return Decoded(points[:, None], scores[:, None], scores.mean(1, keepdim=True))
 
     def predict(self, views: Sequence[View]) -> Decoded:
-        # Where cell = pixel / stride, the mirrored crop's maps come back 3/4 of a cell too far left; the authors' codes
-        # move them by one, which the published figures need.
+        # Where cell = pixel / stride, a mirrored crop's maps come back (stride - 1) / stride of a cell too
+        # far left; the authors' codes move them by a whole one, which the published figures need.
         shift = self.config.framing.affine == "pixel"
-        heatmaps = [maps.heatmaps for maps in forward_views(self, views)]
-        return self.decode(Maps(merge_views(heatmaps, [view.mirrored for view in views], self.mirror, shift)))
+        heatmaps = [
+            unmirror_maps(maps.heatmaps, self.mirror, shift) if view.mirrored else maps.heatmaps
+            for maps, view in zip(forward_views(self, views), views)
+        ]
+        return self.decode(Maps(torch.stack(heatmaps).mean(0)))
 
 
 def hard_keypoint_loss(maps: Tensor, target: Tensor, weights: Tensor, hardest: int) -> Tensor:

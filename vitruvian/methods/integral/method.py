@@ -1,13 +1,147 @@
+"""Integral regression: the expected place under a softmax over a map, so that coordinates are learnt through
+maps.
+
+    IPR       Sun, Xiao, Wei, Liang, Wei: Integral Human Pose Regression, ECCV 2018
+    DSNT      Nibali, He, Morgan, Prendergast: Numerical Coordinate Regression with Convolutional Neural
+    Networks,
+              arXiv 1801.07372, 2018: also pulls the map towards a Gaussian (Jensen-Shannon)
+    debiased  Gu, Yang, Yao: Removing the Bias of Integral Pose Regression, ICCV 2021: takes out the pull
+    towards the
+              centre that the softmax's tail has
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
 import torch
+from torch import Tensor
+
+from vitruvian.backbones import BackboneConfig, build_backbone
+from vitruvian.coordinates import coordinate_loss, from_fractions, label_fractions
+from vitruvian.experiment import Decoded, Method, View, forward_views, merge_decoded
+from vitruvian.geometry import Framing
+from vitruvian.heatmaps import draw_gaussians, map_loss, to_cells
+from vitruvian.layers import MapHead
+from vitruvian.sample import HIDDEN, Batch
+from vitruvian.skeletons import Skeleton
 
 
-def jensen_shannon(shares, target, weights):
-    seen = (weights > 0)[..., None]
+@dataclass(frozen=True)
+class Config:
+    """What a network of integral regression is.
+
+    Attributes:
+        backbone: the network below the head.
+        framing: how a person reaches it.
+        deconv_channels: channels of the deconvolutions, each of which doubles the map; empty: none.
+        deconv_kernels: their kernel sizes: 2, 3 or 4.
+        beta: what logits are multiplied by before the softmax.
+        debias: take out the softmax's pull towards the centre.
+        map_loss: what the maps themselves are also trained by: "none", "mse", "jensen_shannon" (DSNT).
+        sigma: of the Gaussians that they are then pulled towards, cells.
+    """
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    framing: Framing = field(default_factory=lambda: Framing(size=(256, 256)))
+    deconv_channels: tuple[int, ...] = (256, 256, 256)
+    deconv_kernels: tuple[int, ...] = (4, 4, 4)
+    beta: float = 1.0
+    debias: bool = False
+    map_loss: Literal["none", "mse", "jensen_shannon"] = "none"
+    sigma: float = 2.0
+
+
+class Maps(NamedTuple):
+    """What the network gives."""
+
+    points: Tensor  # (B, K, 2) x and y in fractions of the input
+    shares: Tensor  # (B, K, h, w) the softmax, adds up to 1
+
+
+class Targets(NamedTuple):
+    """What the loss compares with."""
+
+    points: Tensor  # (B, K, 2) x and y in fractions of the input
+    weights: Tensor  # (B, K) 1 where visible and inside the input, else 0
+    shares: Tensor | None  # (B, K, h, w) Gaussians that add up to 1, or empty; None without a loss on maps
+
+
+class Integral(Method):
+    """Top-down integral regression: one person a crop, `skeleton` says which keypoints."""
+
+    Config = Config
+    config: Config
+
+    def __init__(self, config: Config, skeleton: Skeleton) -> None:
+        super().__init__(config, skeleton)
+        self.backbone = build_backbone(config.backbone, config.framing.size)
+        channels = self.backbone.channels[-1]
+        self.head = MapHead(channels, skeleton.num_joints, config.deconv_channels, config.deconv_kernels)
+        self.map_size = self.head.map_size(config.framing.size, self.backbone.strides[-1])  # cells (w, h)
+
+    def targets(self, batch: Batch) -> Targets:
+        keypoints, visible = batch.everyone.keypoints[..., :2], batch.everyone.visibility >= HIDDEN
+        points, weights = label_fractions(keypoints, visible, self.config.framing.size)
+        shares = None if self.config.map_loss == "none" else self.target_shares(keypoints, visible)
+        return Targets(points, weights, shares)
+
+    def target_shares(self, keypoints: Tensor, visible: Tensor) -> Tensor:
+        """Gaussians (B, K, h, w) that add up to 1, or are empty, about keypoints (B, K, 2), input pixels."""
+        cells = to_cells(keypoints, self.config.framing.size, self.map_size, "pixel")
+        heatmaps, _ = draw_gaussians(cells, visible, self.map_size, self.config.sigma)
+        total = heatmaps.sum((-1, -2), keepdim=True)
+        return heatmaps / torch.where(total > 0, total, 1)
+
+    def forward(self, inputs: Tensor, inside: Tensor | None = None, targets: Targets | None = None) -> Maps:
+        return integrate(self.head(self.backbone(inputs)[-1]), self.config.beta, self.config.debias)
+
+    def loss(self, maps: Maps, targets: Targets) -> dict[str, Tensor]:
+        losses = {"coordinates": coordinate_loss(maps.points, targets.points, targets.weights)}
+        if targets.shares is not None:
+            function = map_loss if self.config.map_loss == "mse" else jensen_shannon
+            losses["maps"] = function(maps.shares, targets.shares, targets.weights)
+        return losses
+
+    def decode(self, maps: Maps) -> Decoded:
+        points = from_fractions(maps.points, self.config.framing.size)[:, None]
+        scores = torch.ones_like(points[..., 0])
+        return Decoded(points, scores, scores.mean(2))
+
+    def predict(self, views: Sequence[View]) -> Decoded:
+        decoded = [self.decode(maps) for maps in forward_views(self, views)]
+        return merge_decoded(decoded, views, self.mirror, self.config.framing.size[0] - 1)
+
+
+def integrate(logits: Tensor, beta: float, debias: bool) -> Maps:
+    """Softmax and expected place of maps (B, K, h, w); a cell's place is column / w, row / h, without half a cell."""
+    height, width = logits.shape[-2:]
+    shares = (beta * logits).flatten(2).softmax(-1).unflatten(-1, (height, width))
+    columns = torch.arange(width, dtype=shares.dtype, device=shares.device) / width
+    rows = torch.arange(height, dtype=shares.dtype, device=shares.device) / height
+    points = torch.stack([(shares.sum(-2) * columns).sum(-1), (shares.sum(-1) * rows).sum(-1)], -1)
+    if debias:
+        # C = sum exp(z), without beta as in the published code, by its logarithm: it overflows from z = 80
+        # on.
+        inverse = torch.exp(-logits.flatten(2).logsumexp(-1, keepdim=True))
+        points = (points - inverse / 2) / (1 - inverse)
+    return Maps(points, shares)
+
+
+def jensen_shannon(shares: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Jensen-Shannon divergence of distributions over maps, summed over keypoints, divided by B.
+
+    Args:
+        shares: (B, K, h, w), each adds up to 1.
+        target: (B, K, h, w).
+        weights: (B, K).
+    """
+    # Keypoints of weight 0 first become equal and positive everywhere: the logarithm of an empty map has no
+    # gradient.
+    seen = (weights > 0)[..., None, None]
     shares, target = torch.where(seen, shares, 1), torch.where(seen, target, 1)
-    middle = (shares + target) / 2
-
-    def divergence(p):
-        return torch.xlogy(p, p) - p * (middle + 1e-24).log()
-
-    each = (divergence(shares) + divergence(target)).sum(-1) / 2
-    return (weights * each).sum() / len(weights)
+    log_middle = ((shares + target) / 2).clamp_min(1e-24).log()
+    divergence = torch.xlogy(shares, shares) + torch.xlogy(target, target) - (shares + target) * log_middle
+    return (weights * divergence.sum((-1, -2))).sum() / (2 * shares.shape[0])

@@ -1,0 +1,235 @@
+"""The published rows of SimpleBaseline, HRNet, DARK, UDP and ViTPose heatmaps as runnable experiments.
+
+Figures are those of MMPose's models, which ours are held to: COCO and whole body AP on val with its
+detectors' boxes and flip test, MPII PCKh@0.5 / PCKh@0.1 on val. None has been trained here: networks, losses
+and decoding reproduce MMPose's numbers (tests/test_parity.py). Batch sizes are for each of 8 GPUs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vitruvian.augment import Augmentation
+from vitruvian.backbones import BackboneConfig
+from vitruvian.experiment import Experiment, Training
+from vitruvian.geometry import Framing
+from vitruvian.methods.heatmap.method import Config
+from vitruvian.skeletons import COCO, COCO_WHOLEBODY, MPII
+
+
+def coco_resnet50() -> Experiment:
+    """SimpleBaseline, ResNet-50, 256x192, COCO.
+
+    vitruvian train heatmap/coco_resnet50 --data person_keypoints_train2017.json
+
+    Published: AP 71.8. Measured here: not measured.
+    """
+    return Experiment(
+        method=Config(backbone=BackboneConfig("resnet50", weights="imagenet")),
+        skeleton=COCO,
+        training=Training(warmup_steps=500),
+    )
+
+
+def coco_resnet50_384() -> Experiment:
+    """SimpleBaseline, ResNet-50, 384x288, COCO.
+
+    vitruvian train heatmap/coco_resnet50_384 --data person_keypoints_train2017.json
+
+    Published: AP 73.1. Measured here: not measured.
+    """
+    return _at_384(coco_resnet50())
+
+
+def coco_resnet50_dark() -> Experiment:
+    """SimpleBaseline with DARK, ResNet-50, 256x192, COCO.
+
+    vitruvian train heatmap/coco_resnet50_dark --data person_keypoints_train2017.json
+
+    Published: AP 72.4. Measured here: not measured.
+    """
+    return _dark(coco_resnet50())
+
+
+def coco_resnet50_ablation() -> Experiment:
+    """SimpleBaseline as SAR's ablations train it (SAR, supplement): ResNet-50, 256x192, COCO, 2 GPUs x 160.
+
+    vitruvian train heatmap/coco_resnet50_ablation --data person_keypoints_train2017.json
+
+    Published: the main paper's tables 1 and 2, with annotated boxes and no flip test; their figures were not
+    at hand when this was written. Measured here: not measured.
+    """
+    training = Training(epochs=140, batch_size=160, learning_rate=1e-3, milestones=(90, 120))
+    return replace(coco_resnet50(), training=training)
+
+
+def coco_hrnet_w32() -> Experiment:
+    """HRNet-W32, 256x192, COCO.
+
+    vitruvian train heatmap/coco_hrnet_w32 --data person_keypoints_train2017.json
+
+    Published: AP 74.9. Measured here: not measured.
+    """
+    return _hrnet(coco_resnet50(), "hrnet_w32")
+
+
+def coco_hrnet_w32_384() -> Experiment:
+    """HRNet-W32, 384x288, COCO.
+
+    vitruvian train heatmap/coco_hrnet_w32_384 --data person_keypoints_train2017.json
+
+    Published: AP 76.1. Measured here: not measured.
+    """
+    return _at_384(coco_hrnet_w32())
+
+
+def coco_hrnet_w48() -> Experiment:
+    """HRNet-W48, 256x192, COCO.
+
+    vitruvian train heatmap/coco_hrnet_w48 --data person_keypoints_train2017.json
+
+    Published: AP 75.6. Measured here: not measured.
+    """
+    return _hrnet(coco_resnet50(), "hrnet_w48")
+
+
+def coco_hrnet_w48_384() -> Experiment:
+    """HRNet-W48, 384x288, COCO.
+
+    vitruvian train heatmap/coco_hrnet_w48_384 --data person_keypoints_train2017.json
+
+    Published: AP 76.7. Measured here: not measured.
+    """
+    return _at_384(coco_hrnet_w48())
+
+
+def coco_hrnet_w48_dark() -> Experiment:
+    """HRNet-W48 with DARK, 256x192, COCO.
+
+    vitruvian train heatmap/coco_hrnet_w48_dark --data person_keypoints_train2017.json
+
+    Published: AP 76.4. Measured here: not measured.
+    """
+    return _dark(coco_hrnet_w48())
+
+
+def coco_hrnet_w48_dark_384() -> Experiment:
+    """HRNet-W48 with DARK, 384x288, COCO.
+
+    vitruvian train heatmap/coco_hrnet_w48_dark_384 --data person_keypoints_train2017.json
+
+    Published: AP 77.2. Measured here: not measured.
+    """
+    return _at_384(_dark(coco_hrnet_w48()))
+
+
+def coco_hrnet_w48_udp() -> Experiment:
+    """HRNet-W48 with UDP, 256x192, COCO.
+
+    vitruvian train heatmap/coco_hrnet_w48_udp --data person_keypoints_train2017.json
+
+    Published: AP 76.8. Measured here: not measured.
+    """
+    return _udp(coco_hrnet_w48())
+
+
+def coco_hrnet_w48_udp_384() -> Experiment:
+    """HRNet-W48 with UDP, 384x288, COCO.
+
+    vitruvian train heatmap/coco_hrnet_w48_udp_384 --data person_keypoints_train2017.json
+
+    Published: AP 77.3. Measured here: not measured.
+    """
+    return _at_384(_udp(coco_hrnet_w48()))
+
+
+def coco_vit_small() -> Experiment:
+    """ViTPose-S, 256x192, COCO, from an MAE-pretrained transformer.
+
+    vitruvian train heatmap/coco_vit_small --data person_keypoints_train2017.json --method.backbone.weights
+    mae_pretrained_vit_small.pth
+
+    Published: AP 73.9 (MMPose); 72.4 in SAR's supplement. Measured here: not measured.
+    """
+    base = _udp(coco_resnet50())
+    method = replace(
+        base.method,
+        backbone=BackboneConfig("vit_small", drop_path=0.1),
+        deconv_channels=(256, 256),
+        deconv_kernels=(4, 4),
+    )
+    training = replace(base.training, optimizer="adamw", weight_decay=0.1, layer_decay=0.8, clip_norm=1.0)
+    return replace(base, method=method, training=training)
+
+
+def mpii_resnet50() -> Experiment:
+    """SimpleBaseline, ResNet-50, 256x256, MPII.
+
+    vitruvian train heatmap/mpii_resnet50 --data mpii_train.json
+
+    Published: PCKh 88.2 / 28.6 (MMPose); 87.1 / 25.4 in SAR's supplement. Measured here: not measured.
+    """
+    base = coco_resnet50()
+    return replace(
+        base,
+        method=replace(base.method, framing=Framing(size=(256, 256))),
+        skeleton=MPII,
+        augmentation=Augmentation(half_body=0.0, shift_chance=0.0),
+        training=replace(base.training, metric="PCKh@0.5"),
+    )
+
+
+def mpii_hrnet_w48() -> Experiment:
+    """HRNet-W48, 256x256, MPII.
+
+    vitruvian train heatmap/mpii_hrnet_w48 --data mpii_train.json
+
+    Published: PCKh 90.1 / 33.7. Measured here: not measured.
+    """
+    return _hrnet(mpii_resnet50(), "hrnet_w48")
+
+
+def wholebody_resnet50() -> Experiment:
+    """SimpleBaseline, ResNet-50, 384x288, COCO-WholeBody.
+
+    vitruvian train heatmap/wholebody_resnet50 --data coco_wholebody_train_v1.0.json
+
+    Published: AP 57.4 of the whole body. Measured here: not measured.
+    """
+    return replace(coco_resnet50_384(), skeleton=COCO_WHOLEBODY)
+
+
+def wholebody_hrnet_w48() -> Experiment:
+    """HRNet-W48, 384x288, COCO-WholeBody.
+
+    vitruvian train heatmap/wholebody_hrnet_w48 --data coco_wholebody_train_v1.0.json
+
+    Published: AP 63.2 of the whole body; body 72.2, feet 69.6, face 77.6, hands 58.7. Measured here: not
+    measured.
+    """
+    return replace(coco_hrnet_w48_384(), skeleton=COCO_WHOLEBODY)
+
+
+def _hrnet(base: Experiment, name: str) -> Experiment:
+    method = replace(
+        base.method,
+        backbone=BackboneConfig(name, weights="imagenet"),
+        deconv_channels=(),
+        deconv_kernels=(),
+    )
+    batch_size = {"hrnet_w32": 64, "hrnet_w48": 32}[name]
+    return replace(base, method=method, training=replace(base.training, batch_size=batch_size))
+
+
+def _at_384(base: Experiment) -> Experiment:
+    framing = replace(base.method.framing, size=(288, 384))
+    return replace(base, method=replace(base.method, framing=framing, sigma=3.0, blur=17))
+
+
+def _dark(base: Experiment) -> Experiment:
+    return replace(base, method=replace(base.method, codec="dark"))
+
+
+def _udp(base: Experiment) -> Experiment:
+    framing = replace(base.method.framing, affine="udp")
+    return replace(base, method=replace(base.method, codec="udp", framing=framing))
