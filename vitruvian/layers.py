@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 
@@ -18,9 +19,7 @@ def deconvolutions(in_channels: int, channels: Sequence[int], kernels: Sequence[
         kernels: kernel sizes, 2, 3 or 4, one a layer.
     """
     if len(channels) != len(kernels):
-        raise ValueError(
-            f"{len(channels)} deconvolution channels but {len(kernels)} kernel sizes; give one each"
-        )
+        raise ValueError(f"{len(channels)} deconvolution channels but {len(kernels)} kernel sizes; give one each")
     layers: list[nn.Module] = []
     for out_channels, kernel in zip(channels, kernels):
         padding, output_padding = {4: (1, 0), 3: (1, 1), 2: (0, 0)}[kernel]
@@ -43,6 +42,39 @@ def initialise_head(head: nn.Module, std: float = 0.001) -> None:
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
+
+
+class MapHead(nn.Module):
+    """Optional deconvolutions, then a 1x1 convolution to maps (SimpleBaseline, ECCV 2018).
+
+    Features (B, C, h0, w0) -> maps (B, M, h, w).
+
+    Args:
+        in_channels: C.
+        num_maps: M.
+        deconv_channels: channels of the deconvolutions, each of which doubles the map; empty: none.
+        deconv_kernels: their kernel sizes.
+    """
+
+    def __init__(
+        self, in_channels: int, num_maps: int, deconv_channels: Sequence[int], deconv_kernels: Sequence[int]
+    ) -> None:
+        super().__init__()
+        self.deconv_layers = deconvolutions(in_channels, deconv_channels, deconv_kernels)
+        self.growth = 2 ** len(deconv_channels)
+        self.final_layer = nn.Conv2d(deconv_channels[-1] if deconv_channels else in_channels, num_maps, 1)
+        initialise_head(self)
+
+    def forward(self, features: Tensor) -> Tensor:
+        features = self.deconv_layers(features)
+        # The maps themselves in float32, and not channels last: peaks are sought in them.
+        with torch.autocast(features.device.type, enabled=False):
+            return self.final_layer(features.float()).contiguous()
+
+    def map_size(self, input_size: tuple[int, int], stride: int) -> tuple[int, int]:
+        """Width and height of the maps, cells, for an input of `input_size` (W, H) and features of `stride`."""
+        width, height = (-(-side // stride) * self.growth for side in input_size)
+        return width, height
 
 
 def pool(features: Tensor) -> Tensor:
