@@ -5,6 +5,7 @@ Parameter names are timm's, which for ResNet and HRNet are those of the publishe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,12 +33,15 @@ class BackboneConfig:
         weights: what it starts from: empty, random; "imagenet", timm's weights from the hub (one download); else the
             path of a file, the authors' or timm's.
         channels: channels of a ResNet's four stages; empty: its own.
+        pyramid: channels of a feature pyramid that merges the maps of stride 8 and coarser into one of stride 8, so
+            that small networks keep detail without deconvolutions; 0: none.
         drop_path: chance that a residual branch is left out while training (ViT).
     """
 
     name: str = "resnet50"
     weights: str = ""
     channels: tuple[int, ...] = ()
+    pyramid: int = 0
     drop_path: float = 0.0
 
 
@@ -55,6 +59,32 @@ class Backbone(nn.Module):
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
         return (self.network(inputs)[-1],)
+
+
+class FeaturePyramid(Backbone):
+    """A network of timm whose maps of stride 8, 16 and 32 are merged, coarse to fine, into one of stride 8.
+
+    Each map goes through a 1x1 convolution, the coarser sum is doubled by repeating cells and added, and a 3x3
+    convolution smooths the last sum (Feature Pyramid Networks, CVPR 2017, figure 3).
+    """
+
+    STRIDE = 8
+
+    def __init__(self, network: nn.Module, in_channels: Sequence[int], strides: Sequence[int], channels: int) -> None:
+        super().__init__(network, channels, self.STRIDE)
+        self.chosen = [index for index, stride in enumerate(strides) if stride >= self.STRIDE]
+        self.laterals = nn.ModuleList(nn.Conv2d(in_channels[index], channels, 1) for index in self.chosen)
+        self.smooth = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
+        )
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        features = self.network(inputs)
+        maps = [lateral(features[index]) for lateral, index in zip(self.laterals, self.chosen)]
+        merged = maps[-1]
+        for finer in maps[-2::-1]:
+            merged = finer + functional.interpolate(merged, size=finer.shape[2:], mode="nearest")
+        return (self.smooth(merged),)
 
 
 class PlainViT(Backbone):
@@ -91,7 +121,11 @@ def build_backbone(config: BackboneConfig, size: tuple[int, int]) -> Backbone:
     else:
         options = {"channels": config.channels} if config.channels else {}
         network = create(config, **options)
-        backbone = Backbone(network, network.feature_info.channels()[-1], network.feature_info.reduction()[-1])
+        channels, strides = network.feature_info.channels(), network.feature_info.reduction()
+        if config.pyramid:
+            backbone = FeaturePyramid(network, channels, strides, config.pyramid)
+        else:
+            backbone = Backbone(network, channels[-1], strides[-1])
     if config.weights not in ("", "imagenet"):
         from vitruvian.backbones.weights import load_backbone
 

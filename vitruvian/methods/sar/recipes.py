@@ -7,11 +7,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vitruvian.augment import Augmentation
 from vitruvian.backbones import BackboneConfig
+from vitruvian.budgets import lspet, lspet_cpu
 from vitruvian.experiment import Experiment, Training
 from vitruvian.geometry import Framing
 from vitruvian.methods.sar.method import Config
-from vitruvian.skeletons import COCO, COCO_WHOLEBODY
+from vitruvian.skeletons import COCO, COCO_WHOLEBODY, LSP, MPII
+
+IMAGENET_RESNET50 = BackboneConfig("resnet50", weights="imagenet")
+
+VITPOSE_TRAINING = Training(
+    epochs=210,
+    batch_size=64,
+    optimizer="adamw",
+    learning_rate=5e-4,
+    weight_decay=0.1,
+    layer_decay=0.8,
+    warmup_steps=500,
+    clip_norm=1.0,
+)
 
 
 def coco_resnet50() -> Experiment:
@@ -20,12 +35,12 @@ def coco_resnet50() -> Experiment:
     vitruvian train sar/coco_resnet50 --data person_keypoints_train2017.json --dataset.val-path
     person_keypoints_val2017.json
 
-    Published: the main paper's COCO table; its figures were not at hand when this was written. Trained by the authors on
-    2 GPUs x 96. Measured here: not trained; the network and its losses reproduce the authors' numbers
+    Published: the main paper's COCO table; its figures were not at hand when this was written. Trained by the authors
+    on 2 GPUs x 96. Measured here: not trained; the network and its losses reproduce the authors' numbers
     (tests/test_parity.py).
     """
     return Experiment(
-        method=Config(framing=Framing(size=(288, 384)), heatmap_sigma=3.0),
+        method=Config(backbone=IMAGENET_RESNET50, framing=Framing(size=(288, 384)), heatmap_sigma=3.0),
         skeleton=COCO,
         training=Training(
             epochs=210,
@@ -64,3 +79,127 @@ def wholebody_hrnet_w48() -> Experiment:
     """
     base = coco_hrnet_w48()
     return replace(base, skeleton=COCO_WHOLEBODY, training=replace(base.training, score_every=35))
+
+
+def coco_resnet50_ablation() -> Experiment:
+    """SAR as its ablations train it: ResNet-50, 256x192, COCO, 140 epochs, 2 GPUs x 160 (supplement).
+
+    vitruvian train sar/coco_resnet50_ablation --data person_keypoints_train2017.json
+
+    Published: the main paper's Tables 1 and 2, with annotated boxes and no flip test. Measured here: not trained.
+    """
+    training = Training(epochs=140, batch_size=160, learning_rate=1e-3, milestones=(90, 120))
+    return Experiment(method=Config(backbone=IMAGENET_RESNET50), skeleton=COCO, training=training)
+
+
+def coco_vit_small() -> Experiment:
+    """SAR, ViT-S with two deconvolutions, 256x192, COCO, ViTPose's schedule (supplement's ViT table).
+
+    vitruvian train sar/coco_vit_small --data person_keypoints_train2017.json --method.backbone.weights mae_vit_small.pth
+
+    Published: AP 74.0, AP50 92.3, AP75 82.1. Measured here: not trained.
+    """
+    return Experiment(
+        method=Config(
+            backbone=BackboneConfig("vit_small", drop_path=0.1), deconv_channels=(256, 256), deconv_kernels=(4, 4)
+        ),
+        skeleton=COCO,
+        training=VITPOSE_TRAINING,
+    )
+
+
+def coco_vit_small_no_deconv() -> Experiment:
+    """SAR, ViT-S without deconvolution, 256x192, COCO: the same at stride 16.
+
+    vitruvian train sar/coco_vit_small_no_deconv --data person_keypoints_train2017.json
+
+    Published: AP 73.0, AP50 92.0, AP75 80.7. Measured here: not trained.
+    """
+    base = coco_vit_small()
+    return replace(base, method=replace(base.method, deconv_channels=(), deconv_kernels=(), flip="exact"))
+
+
+def mpii_resnet50() -> Experiment:
+    """SAR, ResNet-50, 256x256, MPII.
+
+    vitruvian train sar/mpii_resnet50 --data mpii/annotations/train.json --dataset.val-path mpii/annotations/valid.json
+
+    Published: PCKh@0.5 87.5, PCKh@0.1 31.7. Measured here: not trained.
+    """
+    return Experiment(
+        method=Config(backbone=IMAGENET_RESNET50, framing=Framing(size=(256, 256))),
+        skeleton=MPII,
+        augmentation=Augmentation(half_body=0.0, shift=0.0),
+        training=Training(warmup_steps=500, metric="PCKh@0.5"),
+    )
+
+
+def mpii_hrnet_w48() -> Experiment:
+    """SAR, HRNet-W48, 256x256, MPII.
+
+    vitruvian train sar/mpii_hrnet_w48 --data mpii/annotations/train.json
+
+    Published: PCKh@0.5 90.1, PCKh@0.1 38.1. Measured here: not trained.
+    """
+    base = mpii_resnet50()
+    backbone = BackboneConfig("hrnet_w48", weights="imagenet")
+    return replace(base, method=replace(base.method, backbone=backbone, deconv_channels=(), deconv_kernels=()))
+
+
+def lspet_resnet18() -> Experiment:
+    """SAR in the comparison on LSPET: ResNet-18 from scratch, 128x128, 20 epochs; for a GPU.
+
+    vitruvian train sar/lspet_resnet18 --data lspet/annotations/train.json --dataset.val-path lspet/annotations/val.json
+
+    Published: this is not a row of the paper. Measured here: not trained, no GPU was at hand; see `lspet_resnet18_cpu`.
+    """
+    return lspet(Config(heatmap_sigma=1.5))
+
+
+def lspet_resnet18_cpu() -> Experiment:
+    """SAR in the comparison on LSPET: ResNet-18 from scratch, 96x96, 3,000 photos, 10 epochs; for a CPU.
+
+    vitruvian train sar/lspet_resnet18_cpu --data lspet/annotations/train.json --dataset.val-path
+    lspet/annotations/val.json
+
+    Published: this is not a row of the paper. Measured here: docs/comparison.md.
+    """
+    return lspet_cpu(Config(heatmap_sigma=1.0, flip="exact"))
+
+
+def person() -> Experiment:
+    """The shipped network `person`: SAR on RegNetX-200MF with a feature pyramid, LSPET's 14 joints, from scratch.
+
+    vitruvian train sar/person --data lspet/annotations/train.json --dataset.val-path lspet/annotations/val.json
+
+    Published: this is not a row of the paper. Measured here: docs/person.md.
+    """
+    return Experiment(
+        method=Config(
+            backbone=BackboneConfig("regnetx_002", pyramid=96),
+            framing=Framing(size=(96, 96)),
+            deconv_channels=(),
+            deconv_kernels=(),
+            heatmap_sigma=1.0,
+            selector_prior=True,
+            flip="exact",
+        ),
+        skeleton=LSP,
+        augmentation=Augmentation(half_body=0.0, shift=0.1, scale=0.3, rotation=45.0, colour=0.35, blur=0.1, erase=0.2),
+        training=Training(
+            epochs=80,
+            batch_size=32,
+            optimizer="adamw",
+            learning_rate=2e-3,
+            weight_decay=0.02,
+            warmup_steps=300,
+            schedule="cosine",
+            clip_norm=5.0,
+            ema=0.999,
+            workers=1,
+            score_every=5,
+            save_every=100,
+            metric="torso_pck@0.2",
+        ),
+        score="keypoint",
+    )

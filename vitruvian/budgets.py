@@ -1,0 +1,51 @@
+"""Budgets that several methods share, so that the rows of one table differ in the method alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from vitruvian.augment import Augmentation
+from vitruvian.backbones import BackboneConfig
+from vitruvian.experiment import Dataset, Experiment, Training
+from vitruvian.skeletons import LSP
+
+LSPET_AUGMENTATION = Augmentation(half_body=0.0, shift=0.1, scale=0.3, rotation=40.0, colour=0.3)
+
+
+def lspet(config: Any) -> Experiment:
+    """LSPET on a GPU: ResNet-18 from scratch, 128x128, 20 epochs of all 8,491 photos.
+
+    Args:
+        config: the method's Config; its backbone and its input size are set here.
+    """
+    config = replace(config, backbone=BackboneConfig("resnet18"), framing=replace(config.framing, size=(128, 128)))
+    training = Training(
+        epochs=20,
+        batch_size=64,
+        learning_rate=1e-3,
+        warmup_steps=100,
+        schedule="cosine",
+        score_every=5,
+        metric="torso_pck@0.2",
+    )
+    return Experiment(config, LSP, augmentation=LSPET_AUGMENTATION, training=training, score="keypoint")
+
+
+def lspet_cpu(config: Any) -> Experiment:
+    """LSPET on a CPU: ResNet-18 from scratch, 96x96, the first 3,000 photos, 10 epochs.
+
+    Args:
+        config: the method's Config; its backbone and its input size are set here, and where it has deconvolutions, one
+            of 256 channels, so that maps have 6x6 cells.
+    """
+    changes: dict[str, Any] = {"framing": replace(config.framing, size=(96, 96))}
+    if hasattr(config, "deconv_channels"):
+        changes |= {"deconv_channels": (256,), "deconv_kernels": (4,)}
+    full = lspet(config)
+    return replace(
+        full,
+        method=replace(full.method, **changes),
+        dataset=Dataset(limit=3000),
+        training=replace(full.training, epochs=10, batch_size=32, workers=1, score_every=10),
+    )
