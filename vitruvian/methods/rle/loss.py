@@ -1,0 +1,74 @@
+"""The negative log-likelihood of the residuals, as the two published codes compute it.
+
+With e = (prediction - label) / sigma, the paper's loss of a keypoint is log sigma - log Q(e) - log phi(e): a fixed
+density Q and the flow's phi, which learns what Q misses. Both codes take log phi, a single number for the keypoint,
+off each of x and y before they add these up; and their -log Q contains log sigma once more. Log phi and log sigma thus
+count twice, which the published figures need.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Form = Literal["mmpose", "authors"]
+Density = Literal["laplace", "gaussian"]
+
+HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+
+def standardised_errors(points: Tensor, spreads: Tensor, labels: Tensor) -> Tensor:
+    """e = (points - labels) / sigma (..., 2), of points and labels (..., 2), and logits of sigma (..., 2)."""
+    return (points - labels) / (spreads.sigmoid() + 1e-9)
+
+
+def known_labels(points: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Labels (..., K, 2), with the prediction itself where the weight (..., K) is 0.
+
+    The error there is 0 whatever stands in the label, and neither values nor gradients can overflow.
+    """
+    return torch.where((weights > 0)[..., None], labels, points.detach())
+
+
+def flow_term(log_phi: Tensor, spreads: Tensor, weights: Tensor) -> Tensor:
+    """Sum of w (log sigma - log phi) over keypoints, x and y, over the batch size B.
+
+    Args:
+        log_phi: (B, K) log density of the errors.
+        spreads: (B, K, 2) logits of sigma.
+        weights: (B, K).
+    """
+    return weighted_sum(functional.logsigmoid(spreads) - log_phi[..., None], weights)
+
+
+def residual_term(errors: Tensor, spreads: Tensor, weights: Tensor, density: Density, form: Form) -> Tensor:
+    """Sum of -w log (Q(e) / sigma) over keypoints, x and y, over the batch size B.
+
+    Args:
+        errors: (B, K, 2) e.
+        spreads: (B, K, 2) logits of sigma.
+        weights: (B, K).
+        density: which Q.
+        form: whose; they differ in the Laplacian.
+    """
+    return weighted_sum(negative_log_density(errors, spreads, density, form), weights)
+
+
+def negative_log_density(errors: Tensor, spreads: Tensor, density: Density, form: Form) -> Tensor:
+    """-log (Q(e) / sigma) (..., 2) of errors e and logits of sigma (..., 2)."""
+    log_sigma = functional.logsigmoid(spreads)
+    if density == "gaussian":
+        return log_sigma + HALF_LOG_2PI + errors.square() / 2
+    if form == "mmpose":
+        return log_sigma + math.log(2) + errors.abs()
+    # The authors' Laplacian has the standard deviation sigma, and the constant of a Gaussian.
+    return log_sigma + HALF_LOG_2PI + errors.abs() / math.sqrt(2)
+
+
+def weighted_sum(terms: Tensor, weights: Tensor) -> Tensor:
+    """Terms (B, K, 2) times weights (B, K), added up and divided by B."""
+    return (terms * weights[..., None]).sum() / len(terms)
