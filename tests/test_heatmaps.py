@@ -246,9 +246,7 @@ def test_blur_equals_opencv(kernel):
     maps = random(2, 3, 14, 19, low=-1.0)
     r = kernel // 2
     for border in ("zero", "reflect"):
-        for given, blurred in zip(
-            maps.flatten(0, 1).numpy(), blur(maps, kernel, border).flatten(0, 1).numpy()
-        ):
+        for given, blurred in zip(maps.flatten(0, 1).numpy(), blur(maps, kernel, border).flatten(0, 1).numpy()):
             padded = np.pad(given, r) if border == "zero" else np.pad(given, r, mode="reflect")
             expected = cv2.GaussianBlur(padded, (kernel, kernel), 0)[r:-r, r:-r]
             np.testing.assert_allclose(blurred, expected, atol=1e-6)

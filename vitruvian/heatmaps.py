@@ -34,23 +34,17 @@ DISC_RADIUS = 0.0546875
 # Between pixels of the input and cells of a map -------------------------------------------------------------
 
 
-def to_cells(
-    points: Tensor, input_size: tuple[int, int], map_size: tuple[int, int], family: Affine
-) -> Tensor:
+def to_cells(points: Tensor, input_size: tuple[int, int], map_size: tuple[int, int], family: Affine) -> Tensor:
     """Points (..., 2), pixels of an input of `input_size` (W, H), as cells of a map of `map_size` (W, H)."""
     return _scale(points, _pixels_per_cell(input_size, map_size, family), inverse=True)
 
 
-def to_pixels(
-    points: Tensor, input_size: tuple[int, int], map_size: tuple[int, int], family: Affine
-) -> Tensor:
+def to_pixels(points: Tensor, input_size: tuple[int, int], map_size: tuple[int, int], family: Affine) -> Tensor:
     """Points (..., 2), cells of a map of `map_size` (W, H), as pixels of an input of `input_size` (W, H)."""
     return _scale(points, _pixels_per_cell(input_size, map_size, family), inverse=False)
 
 
-def _pixels_per_cell(
-    input_size: tuple[int, int], map_size: tuple[int, int], family: Affine
-) -> tuple[float, float]:
+def _pixels_per_cell(input_size: tuple[int, int], map_size: tuple[int, int], family: Affine) -> tuple[float, float]:
     less = 1 if family == "udp" else 0
     return (input_size[0] - less) / (map_size[0] - less), (input_size[1] - less) / (map_size[1] - less)
 
@@ -156,9 +150,7 @@ def decode_gaussians(maps: Tensor, style: Style, kernel: int) -> tuple[Tensor, T
     return torch.where(values[..., None] > 0, points, -1), values
 
 
-def decode_discs_and_offsets(
-    maps: Tensor, kernel: int, radius_factor: float = DISC_RADIUS
-) -> tuple[Tensor, Tensor]:
+def decode_discs_and_offsets(maps: Tensor, kernel: int, radius_factor: float = DISC_RADIUS) -> tuple[Tensor, Tensor]:
     """Keypoints (..., K, 2), map cells, of maps (..., K, 3, H, W) of `draw_discs_and_offsets`, and scores.
 
     Args:
@@ -269,9 +261,7 @@ def _band(length: int, kernel: int, border: str, like: Tensor) -> Tensor:
     """The (length, length) matrix that blurs a column of `length` cells."""
     if kernel % 2 == 0 or kernel < 1:
         raise ValueError(f"a blur needs an odd kernel, not {kernel}")
-    weights = torch.from_numpy(cv2.getGaussianKernel(kernel, 0)[:, 0]).to(
-        like.device, like.dtype, non_blocking=True
-    )
+    weights = torch.from_numpy(cv2.getGaussianKernel(kernel, 0)[:, 0]).to(like.device, like.dtype, non_blocking=True)
     cells = torch.arange(length, device=like.device)
     taps = cells[:, None] + torch.arange(-(kernel // 2), kernel // 2 + 1, device=like.device)
     if border == "reflect":

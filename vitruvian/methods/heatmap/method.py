@@ -52,8 +52,7 @@ class Config:
         deconv_kernels: their kernel sizes: 2, 3 or 4.
         codec: how a keypoint becomes a map and back.
         sigma: of the Gaussians, cells: 2 for maps of 48x64, 3 for 72x96.
-        blur: kernel that maps are blurred with before "dark" and "udp" refine their peaks, cells, odd: 11 for
-        sigma 2,
+        blur: kernel that maps are blurred with before "dark" and "udp" refine their peaks, cells, odd: 11 for sigma 2,
             17 for sigma 3.
         hardest: learn from so many keypoints of each person alone, those with the largest loss; 0: from all.
     """

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from vitruvian.augment import Augmentation
 from vitruvian.backbones import BackboneConfig
+from vitruvian.budgets import lspet, lspet_cpu
 from vitruvian.experiment import Experiment, Training
 from vitruvian.geometry import Framing
 from vitruvian.methods.heatmap.method import Config
@@ -208,6 +209,28 @@ def wholebody_hrnet_w48() -> Experiment:
     measured.
     """
     return replace(coco_hrnet_w48_384(), skeleton=COCO_WHOLEBODY)
+
+
+def lspet_resnet18() -> Experiment:
+    """Heatmaps in the comparison on LSPET: ResNet-18 from scratch, 128x128, 20 epochs; for a GPU.
+
+    vitruvian train heatmap/lspet_resnet18 --data lspet/annotations/train.json --dataset.val-path
+    lspet/annotations/val.json
+
+    Published: this is not a row of a paper. Measured here: not measured.
+    """
+    return lspet(Config(sigma=1.5))
+
+
+def lspet_resnet18_cpu() -> Experiment:
+    """Heatmaps in the comparison on LSPET: ResNet-18 from scratch, 96x96, 3,000 photos, 10 epochs; for a CPU.
+
+    vitruvian train heatmap/lspet_resnet18_cpu --data lspet/annotations/train.json --dataset.val-path
+    lspet/annotations/val.json
+
+    Published: this is not a row of a paper. Measured here: not measured.
+    """
+    return lspet_cpu(Config(sigma=1.0))
 
 
 def _hrnet(base: Experiment, name: str) -> Experiment:

@@ -8,6 +8,7 @@ GPUs.
 from __future__ import annotations
 
 from vitruvian.backbones import BackboneConfig
+from vitruvian.budgets import lspet, lspet_cpu
 from vitruvian.experiment import Experiment, Training
 from vitruvian.methods.heatmap_offset.method import Config
 from vitruvian.skeletons import COCO
@@ -45,3 +46,25 @@ def coco_vit_small() -> Experiment:
         skeleton=COCO,
         training=Training(optimizer="adamw", weight_decay=0.1, layer_decay=0.8, clip_norm=1.0, warmup_steps=500),
     )
+
+
+def lspet_resnet18() -> Experiment:
+    """Heatmaps with offsets in the comparison on LSPET: ResNet-18 from scratch, 128x128, 20 epochs; for a GPU.
+
+    vitruvian train heatmap_offset/lspet_resnet18 --data lspet/annotations/train.json --dataset.val-path
+    lspet/annotations/val.json
+
+    Published: this is not a row of a paper. Measured here: not measured.
+    """
+    return lspet(Config(blur=11))
+
+
+def lspet_resnet18_cpu() -> Experiment:
+    """Heatmaps with offsets on LSPET: ResNet-18 from scratch, 96x96, 3,000 photos, 10 epochs; for a CPU.
+
+    vitruvian train heatmap_offset/lspet_resnet18_cpu --data lspet/annotations/train.json --dataset.val-path
+    lspet/annotations/val.json
+
+    Published: this is not a row of a paper. Measured here: not measured.
+    """
+    return lspet_cpu(Config(radius=0.2, blur=3))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vitruvian.backbones import BackboneConfig
+from vitruvian.budgets import lspet, lspet_cpu
 from vitruvian.experiment import Experiment, Training
 from vitruvian.methods.integral.method import Config
 from vitruvian.skeletons import COCO
@@ -48,3 +49,25 @@ def coco_resnet50_debiased() -> Experiment:
     """
     base = coco_resnet50_dsnt()
     return replace(base, method=replace(base.method, debias=True, beta=10.0))
+
+
+def lspet_resnet18() -> Experiment:
+    """Integral regression (DSNT) in the comparison on LSPET: ResNet-18 from scratch, 128x128, 20 epochs; for a GPU.
+
+    vitruvian train integral/lspet_resnet18 --data lspet/annotations/train.json --dataset.val-path
+    lspet/annotations/val.json
+
+    Published: this is not a row of a paper. Measured here: not measured.
+    """
+    return lspet(Config(map_loss="jensen_shannon", sigma=1.5))
+
+
+def lspet_resnet18_cpu() -> Experiment:
+    """Integral regression (DSNT) on LSPET: ResNet-18 from scratch, 96x96, 3,000 photos, 10 epochs; for a CPU.
+
+    vitruvian train integral/lspet_resnet18_cpu --data lspet/annotations/train.json --dataset.val-path
+    lspet/annotations/val.json
+
+    Published: this is not a row of a paper. Measured here: not measured.
+    """
+    return lspet_cpu(Config(map_loss="jensen_shannon", sigma=1.0))

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from vitruvian.augment import Augmentation
 from vitruvian.backbones import BackboneConfig
+from vitruvian.budgets import lspet, lspet_cpu
 from vitruvian.experiment import Experiment, Training
 from vitruvian.geometry import Framing
 from vitruvian.methods.regression.method import Config
@@ -61,3 +62,25 @@ def mpii_resnet50() -> Experiment:
         augmentation=Augmentation(half_body=0.0, shift_chance=0.0),
         training=replace(base.training, metric="PCKh@0.5"),
     )
+
+
+def lspet_resnet18() -> Experiment:
+    """Direct regression in the comparison on LSPET: ResNet-18 from scratch, 128x128, 20 epochs; for a GPU.
+
+    vitruvian train regression/lspet_resnet18 --data lspet/annotations/train.json --dataset.val-path
+    lspet/annotations/val.json
+
+    Published: this is not a row of a paper. Measured here: not measured.
+    """
+    return lspet(Config())
+
+
+def lspet_resnet18_cpu() -> Experiment:
+    """Direct regression in the comparison on LSPET: ResNet-18 from scratch, 96x96, 3,000 photos, 10 epochs; for a CPU.
+
+    vitruvian train regression/lspet_resnet18_cpu --data lspet/annotations/train.json --dataset.val-path
+    lspet/annotations/val.json
+
+    Published: this is not a row of a paper. Measured here: not measured.
+    """
+    return lspet_cpu(Config())
