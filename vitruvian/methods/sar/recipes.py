@@ -187,7 +187,7 @@ def person() -> Experiment:
         skeleton=LSP,
         augmentation=Augmentation(half_body=0.0, shift=0.1, scale=0.3, rotation=45.0, colour=0.35, blur=0.1, erase=0.2),
         training=Training(
-            epochs=80,
+            epochs=56,
             batch_size=32,
             optimizer="adamw",
             learning_rate=2e-3,
