@@ -34,6 +34,13 @@ def build(experiment: Experiment) -> Method:
     return METHODS[method_name(experiment)](experiment.method, experiment.skeleton)
 
 
+def build_empty(experiment: Experiment) -> Method:
+    """The network of an experiment whose weights are about to be loaded: it fetches no starting weights of its own."""
+    method: Any = experiment.method
+    backbone = dataclasses.replace(method.backbone, weights="")
+    return build(dataclasses.replace(experiment, method=dataclasses.replace(method, backbone=backbone)))
+
+
 def method_name(experiment: Experiment) -> str:
     """The key of the experiment's method in METHODS."""
     return next(name for name, method in METHODS.items() if method.Config is type(experiment.method))
