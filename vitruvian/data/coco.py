@@ -17,8 +17,8 @@ from vitruvian.skeletons import Skeleton, skeleton_from_names
 def read_coco(path: Path, images: Path | None = None, content: dict | None = None) -> Labels:
     """The labels of a COCO-format file.
 
-    A box is clipped to the photo. A keypoint of visibility 0 has no place (NaN). A missing `area` is 0.53 of the box,
-    the share that a person's outline fills of a box on average.
+    A box is clipped to the photo. A keypoint of visibility 0 has no place (NaN). A missing `area` is 0.53 of the
+    clipped box, the share that a person's outline fills of a box on average, and 1 px^2 at the least.
 
     Args:
         path: the JSON file.
@@ -82,12 +82,13 @@ def read_people(path: Path, records: list[dict], size: tuple[int, int], skeleton
         values = field(path, record, "keypoints", where)
         keypoints.append(numbers(path, values, 3 * skeleton.num_joints, f"'keypoints' of {where}").reshape(-1, 3))
         boxes.append(numbers(path, field(path, record, "bbox", where), 4, f"'bbox' of {where}"))
-        areas.append(float(record.get("area", 0.53 * boxes[-1][2] * boxes[-1][3])))
+        areas.append(float(record.get("area", np.nan)))
         ignored.append(bool(record.get("iscrowd", 0)))
     triples = np.stack(keypoints)
     corners = boxes_from_xywh(np.stack(boxes))
     if size[0] > 0 and size[1] > 0:
         corners = clip_boxes(corners, size)
+    from_box = np.maximum(0.53 * (corners[:, 2:] - corners[:, :2]).prod(1), 1)
     visibility = triples[..., 2]
     if not np.isin(visibility, (0, 1, 2)).all():
         bad = visibility[~np.isin(visibility, (0, 1, 2))][0]
@@ -99,7 +100,7 @@ def read_people(path: Path, records: list[dict], size: tuple[int, int], skeleton
         keypoints=points.astype(np.float32),
         visibility=visibility.astype(np.int8),
         boxes=corners.astype(np.float32),
-        areas=np.array(areas, np.float32),
+        areas=np.where(np.isnan(areas), from_box, areas).astype(np.float32),
         ignored=np.array(ignored, bool),
     )
 
