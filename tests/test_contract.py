@@ -14,7 +14,7 @@ from vitruvian.experiment import Experiment, Method, View
 from vitruvian.geometry import Framing
 from vitruvian.methods import METHODS, build, experiment_from_dict, experiment_to_dict
 from vitruvian.sample import Batch, People
-from vitruvian.skeletons import LSP, Skeleton
+from vitruvian.skeletons import LSP
 
 SIZE = (64, 96)  # width, height
 BACKBONE = BackboneConfig("resnet18", channels=(8, 12, 16, 24))
@@ -30,6 +30,8 @@ def small_experiment(name: str) -> Experiment:
         changes |= {"deconv_channels": (12, 8), "deconv_kernels": (4, 4)}
     if name == "heatmap_offset":
         changes |= {"radius": 0.15, "blur": 3}  # the published ones are made for maps of 48 x 64, this one is of 8 x 12
+    if name == "sar":
+        changes |= {"selector_prior": True}  # the released start takes thousands of steps to choose between cells
     return Experiment(method=replace(config, **changes), skeleton=SKELETON)
 
 
@@ -215,7 +217,3 @@ def mirrored_too(batch: Batch, mirror: list[int]) -> Batch:
         photo_sizes=batch.photo_sizes.repeat(2, 1),
         image_ids=batch.image_ids * 2,
     )
-
-
-def skeleton_json(skeleton: Skeleton) -> tuple:
-    return skeleton.name, skeleton.joints
