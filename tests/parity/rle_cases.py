@@ -199,9 +199,10 @@ def rle_official_targets(case) -> None:
     unmoved = given["keypoints"] / framing.size
     case.compare("target_uv", np.where(visible, targets.points.numpy(), unmoved) - method.head.CENTRE)
     case.compare("target_uv_weight", targets.weights[..., None].expand(-1, -1, 2))
-    map_size = (width // 4, height // 4)
+    rows, columns = case.json["outputs"]["target_heatmap"]["full_shape"][2:]
+    map_size, sigma = (columns, rows), case.config.get("sigma", 2.0)
     cells = to_cells(batch.everyone.keypoints, framing.size, map_size, "pixel")
-    case.compare("target_heatmap", draw_gaussians(cells, batch.everyone.visibility >= HIDDEN, map_size, 2.0)[0])
+    case.compare("target_heatmap", draw_gaussians(cells, batch.everyone.visibility >= HIDDEN, map_size, sigma)[0])
 
 
 def batch_of(points: Tensor, visible: Tensor, size: tuple[int, int]) -> Batch:
