@@ -6,11 +6,10 @@ that device.
 
 Four ways to write a keypoint k (map cells) as a map and to read it back:
 
-    msra   a Gaussian about the nearest cell, cut at 3 sigma         peak, a quarter cell to its larger
-    neighbour dark   a Gaussian about k itself, not cut                        peak, one Newton step on the
-    logarithm udp    a Gaussian about k, cut at 3 sigma of the nearest cell    peak, one Newton step on the
-    logarithm disc   1 within a radius of k, with maps of the offset to k      peak of the disc, plus the
-    offset there
+    msra   a Gaussian about the nearest cell, cut at 3 sigma        peak, a quarter cell to its larger neighbour
+    dark   a Gaussian about k itself, not cut                       peak, one Newton step on the logarithm
+    udp    a Gaussian about k, cut at 3 sigma of the nearest cell   peak, one Newton step on the logarithm
+    disc   1 within a radius of k, with maps of the offset to k     peak of the disc, plus the offset there
 
 (SimpleBaseline, Xiao et al., ECCV 2018; DARK, Zhang et al., CVPR 2020; UDP, Huang et al., CVPR 2020.)
 """

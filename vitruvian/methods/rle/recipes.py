@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from vitruvian.augment import Augmentation
 from vitruvian.backbones import BackboneConfig
+from vitruvian.budgets import lspet, lspet_cpu
 from vitruvian.experiment import Experiment, Training
 from vitruvian.geometry import Framing
 from vitruvian.methods.rle.method import AUTHORS_MEAN, AUTHORS_STD, Config
-from vitruvian.skeletons import COCO, LSP, MPII
+from vitruvian.skeletons import COCO, MPII
 
 
 def coco_resnet50() -> Experiment:
@@ -155,18 +156,24 @@ def mpii_resnet50() -> Experiment:
 
 
 def lspet_resnet18() -> Experiment:
-    """RLE, ResNet-18 from random weights, 128x128, Leeds Sports Pose Extended.
+    """RLE in the comparison on LSPET: ResNet-18 from scratch, 128x128, 20 epochs; for a GPU.
 
     vitruvian train rle/lspet_resnet18 --data lspet/annotations/train.json --dataset.val-path lspet/annotations/val.json
 
-    Published: none. Measured here: not measured.
+    Published: this is not a row of a paper. Measured here: not trained; see `lspet_resnet18_cpu`.
     """
-    return Experiment(
-        method=Config(backbone=BackboneConfig("resnet18"), framing=Framing(size=(128, 128))),
-        skeleton=LSP,
-        training=Training(learning_rate=1e-3, warmup_steps=500, metric="torso_pck@0.2"),
-        score="box_rle",
-    )
+    return lspet(Config())
+
+
+def lspet_resnet18_cpu() -> Experiment:
+    """RLE in the comparison on LSPET: ResNet-18 from scratch, 96x96, 3,000 photos, 6 epochs; for a CPU.
+
+    vitruvian train rle/lspet_resnet18_cpu --data lspet/annotations/train.json --dataset.val-path
+    lspet/annotations/val.json
+
+    Published: this is not a row of a paper. Measured here: docs/comparison.md.
+    """
+    return lspet_cpu(Config())
 
 
 def _with_backbone(name: str, weights: str = "imagenet") -> Experiment:

@@ -95,7 +95,7 @@ def coco_resnet50_ablation() -> Experiment:
 def coco_vit_small() -> Experiment:
     """SAR, ViT-S with two deconvolutions, 256x192, COCO, ViTPose's schedule (supplement's ViT table).
 
-    vitruvian train sar/coco_vit_small --data person_keypoints_train2017.json --method.backbone.weights mae_vit_small.pth
+    vitruvian train sar/coco_vit_small --data person_keypoints_train2017.json --method.backbone.weights mae_vit_s.pth
 
     Published: AP 74.0, AP50 92.3, AP75 82.1. Measured here: not trained.
     """
