@@ -121,6 +121,24 @@ def crop_matrix(
     return matrix
 
 
+def box_matrix(box: np.ndarray, framing: Framing) -> np.ndarray:
+    """The matrix (3, 3) from photo pixels to the plain crop of a box (4,) px."""
+    centre, scale = centre_and_scale(box, framing.padding)
+    return crop_matrix(centre, fix_aspect(scale, framing.size), framing.size, 0.0, framing.affine)
+
+
+def reduction_for(matrix: np.ndarray) -> int:
+    """The largest of 1, 2, 4, 8 by which a photo may be shrunk in reading before `matrix` enlarges it again."""
+    factor = np.sqrt(abs(np.linalg.det(matrix[:2, :2])))
+    return next((reduction for reduction in (8, 4, 2) if factor * reduction <= 1), 1)
+
+
+def from_reduced(reduction: int) -> np.ndarray:
+    """The matrix (3, 3) from pixels of a photo read at 1 / reduction to its full pixels."""
+    offset = (reduction - 1) / 2
+    return np.array([[reduction, 0, offset], [0, reduction, offset], [0, 0, 1.0]])
+
+
 def mirror_matrix(width: int) -> np.ndarray:
     """The matrix (3, 3) of the mirror of an image `width` pixels wide: x -> width - 1 - x."""
     return np.array([[-1.0, 0, width - 1], [0, 1, 0], [0, 0, 1]])

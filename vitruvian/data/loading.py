@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vitruvian.augment import Augmentation, change_pixels, draw_view
 from vitruvian.data.labels import Labels, trainable
-from vitruvian.geometry import Framing, centre_and_scale, crop_matrix, fix_aspect, transform_people
+from vitruvian.geometry import Framing, box_matrix, from_reduced, reduction_for, transform_people
 from vitruvian.images import image_size, read_image, warp
 from vitruvian.sample import Batch, People, Photo, Sample
 
@@ -65,30 +65,12 @@ def with_size(photo: Photo) -> Photo:
     return Photo(photo.path, photo.image_id, image_size(photo.path), photo.people, photo.annotation_ids)
 
 
-def box_matrix(box: np.ndarray, framing: Framing) -> np.ndarray:
-    """The matrix (3, 3) from photo pixels to the plain crop of a box (4,) px."""
-    centre, scale = centre_and_scale(box, framing.padding)
-    return crop_matrix(centre, fix_aspect(scale, framing.size), framing.size, 0.0, framing.affine)
-
-
 def crop_sample(photo: Photo, people: People, matrix: np.ndarray, framing: Framing, mirror: Sequence[int]) -> Sample:
     """One crop of a photo, read at the smallest scale that holds all its detail."""
     reduction = reduction_for(matrix)
     image = warp(read_image(photo.path, reduction), matrix @ from_reduced(reduction), framing.size)
     moved = transform_people(people, matrix, tuple(mirror))
     return Sample(image, moved, np.linalg.inv(matrix), photo.size, photo.image_id)
-
-
-def reduction_for(matrix: np.ndarray) -> int:
-    """The largest of 1, 2, 4, 8 by which a photo may be shrunk in reading before `matrix` enlarges it again."""
-    factor = np.sqrt(abs(np.linalg.det(matrix[:2, :2])))
-    return next((reduction for reduction in (8, 4, 2) if factor * reduction <= 1), 1)
-
-
-def from_reduced(reduction: int) -> np.ndarray:
-    """The matrix (3, 3) from pixels of a photo read at 1 / reduction to its full pixels."""
-    offset = (reduction - 1) / 2
-    return np.array([[reduction, 0, offset], [0, reduction, offset], [0, 0, 1.0]])
 
 
 def epoch_order(length: int, seed: int, epoch: int) -> np.ndarray:
