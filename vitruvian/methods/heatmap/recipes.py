@@ -223,7 +223,7 @@ def lspet_resnet18() -> Experiment:
 
 
 def lspet_resnet18_cpu() -> Experiment:
-    """Heatmaps in the comparison on LSPET: ResNet-18 from scratch, 96x96, 3,000 photos, 6 epochs; for a CPU.
+    """Heatmaps in the comparison on LSPET: ResNet-18 from scratch, 96x96, 3,000 photos, 5 epochs; for a CPU.
 
     vitruvian train heatmap/lspet_resnet18_cpu --data lspet/annotations/train.json --dataset.val-path
     lspet/annotations/val.json

@@ -60,7 +60,7 @@ def lspet_resnet18() -> Experiment:
 
 
 def lspet_resnet18_cpu() -> Experiment:
-    """Heatmaps with offsets on LSPET: ResNet-18 from scratch, 96x96, 3,000 photos, 6 epochs; for a CPU.
+    """Heatmaps with offsets on LSPET: ResNet-18 from scratch, 96x96, 3,000 photos, 5 epochs; for a CPU.
 
     vitruvian train heatmap_offset/lspet_resnet18_cpu --data lspet/annotations/train.json --dataset.val-path
     lspet/annotations/val.json

@@ -63,7 +63,7 @@ def lspet_resnet18() -> Experiment:
 
 
 def lspet_resnet18_cpu() -> Experiment:
-    """Integral regression (DSNT) on LSPET: ResNet-18 from scratch, 96x96, 3,000 photos, 6 epochs; for a CPU.
+    """Integral regression (DSNT) on LSPET: ResNet-18 from scratch, 96x96, 3,000 photos, 5 epochs; for a CPU.
 
     vitruvian train integral/lspet_resnet18_cpu --data lspet/annotations/train.json --dataset.val-path
     lspet/annotations/val.json

@@ -157,7 +157,7 @@ def lspet_resnet18() -> Experiment:
 
 
 def lspet_resnet18_cpu() -> Experiment:
-    """SAR in the comparison on LSPET: ResNet-18 from scratch, 96x96, 3,000 photos, 6 epochs; for a CPU.
+    """SAR in the comparison on LSPET: ResNet-18 from scratch, 96x96, 3,000 photos, 5 epochs; for a CPU.
 
     vitruvian train sar/lspet_resnet18_cpu --data lspet/annotations/train.json --dataset.val-path
     lspet/annotations/val.json
