@@ -1,4 +1,4 @@
-"""The COCO reader: boxes clipped to the photo, areas left out, unlabelled joints, and who is learnt from."""
+"""The COCO reader: boxes, areas and joints of people, where photos are, who is learnt from, and each complaint."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ import pytest
 from vitruvian.data.coco import read_coco
 from vitruvian.data.labels import trainable
 from vitruvian.errors import InputError
+from vitruvian.images import image_size
+from vitruvian.skeletons import COCO
 
 JOINTS = ["nose", "left_eye", "right_eye"]
 SIZE = (40, 30)  # width, height
 
 
-def write(folder: Path, *records: dict) -> Path:
-    """A file of one photo with these annotations."""
+def write(folder: Path, *records: dict, **content) -> Path:
+    """A file of one photo with these annotations, or with other `content`."""
     everyone = [{"id": 7 + i, "image_id": 5, "category_id": 1} | record for i, record in enumerate(records)]
     content = {
         "images": [{"id": 5, "file_name": "a.jpg", "width": SIZE[0], "height": SIZE[1]}],
         "categories": [{"id": 1, "name": "person", "keypoints": JOINTS}],
         "annotations": everyone,
-    }
+    } | content
     path = folder / "labels.json"
     path.write_text(json.dumps(content))
     return path
@@ -55,15 +57,192 @@ def test_who_is_learnt_from(tmp_path: Path) -> None:
     assert trainable(read_coco(path).photos[0].people).tolist() == [True, False, False, False]
 
 
+def test_a_person_without_keypoints_has_no_labelled_joint(tmp_path: Path) -> None:
+    box = [2.0, 3.0, 10.0, 20.0]
+    people = read_coco(write(tmp_path, person(box), {"bbox": box}, {"bbox": box, "keypoints": []})).photos[0].people
+    assert people.visibility.tolist() == [[2, 1, 0], [0, 0, 0], [0, 0, 0]]
+    assert np.isnan(people.keypoints[1:]).all()
+    assert trainable(people).tolist() == [True, False, False]
+
+
+def test_annotations_of_other_categories_are_left_out_whatever_they_hold(tmp_path: Path) -> None:
+    dog = {"category_id": 2, "bbox": "none", "keypoints": [1]}
+    labels = read_coco(write(tmp_path, dog, person([2, 3, 10, 20])))
+    assert labels.num_people == 1
+    assert labels.photos[0].annotation_ids == (8,)
+
+
+def test_photos_without_people_or_size_are_kept(tmp_path: Path) -> None:
+    images = [{"id": 5, "file_name": "a.jpg"}, {"id": "b", "file_name": "b.jpg", "width": 40, "height": None}]
+    labels = read_coco(write(tmp_path, person([-5, 3, 80, 20]), images=images))
+    assert [(photo.image_id, photo.size, len(photo.people)) for photo in labels.photos] == [
+        (5, (0, 0), 1),
+        ("b", (40, 0), 0),
+    ]
+    assert labels.photos[0].people.boxes.tolist() == [[-5, 3, 75, 23]]  # of no known size: not clipped
+
+
+def test_the_skeleton_comes_from_the_first_category_with_keypoints(tmp_path: Path) -> None:
+    categories = [
+        {"id": 3, "name": "dog"},
+        {"id": 1, "name": "face", "keypoints": JOINTS, "skeleton": [[1, 2], [1, 3]]},
+        {"id": 4, "name": "hand", "keypoints": ["wrist"]},
+    ]
+    skeleton = read_coco(write(tmp_path, person([2, 3, 10, 20]), categories=categories)).skeleton
+    assert (skeleton.name, skeleton.joints) == ("face", tuple(JOINTS))
+    assert skeleton.limbs == ((0, 1), (0, 2))
+    assert skeleton.mirror == (0, 2, 1)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "annotations",
+        "annotations/images",
+        "annotations/train2017",
+        "images",
+        "train2017",
+        "val2017",
+        "images/train2017",
+    ],
+)
+def test_photos_are_found_in_the_usual_places(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "annotations").mkdir()
+    file = write(tmp_path, person([2, 3, 10, 20])).rename(tmp_path / "annotations" / "person_keypoints_train2017.json")
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    photo = tmp_path / folder / "a.jpg"
+    photo.write_bytes(b"")
+    assert read_coco(file).photos[0].path == photo
+
+
+def test_whole_body_annotations_find_the_photos_of_coco(tmp_path: Path) -> None:
+    (tmp_path / "val2017").mkdir()
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "val2017" / "a.jpg").write_bytes(b"")
+    path = tmp_path / "annotations" / "coco_wholebody_val_v1.0.json"
+    write(tmp_path, person([2, 3, 10, 20])).rename(path)
+    assert read_coco(path).photos[0].path.parent == tmp_path / "val2017"
+
+
+def test_a_given_folder_comes_first_and_a_missing_photo_is_sought_in_images(tmp_path: Path) -> None:
+    path = write(tmp_path, person([2, 3, 10, 20]))
+    assert read_coco(path, tmp_path / "mine").photos[0].path == tmp_path / "mine" / "a.jpg"
+    assert read_coco(path).photos[0].path == tmp_path / "images" / "a.jpg"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"keypoints": [1, 2, 2]}, "'keypoints' of annotation 7 holds 3 numbers, expected 9"),
-        ({"keypoints": [1, 2, 3] * 3}, "a keypoint of image 5 has visibility 3, expected 0, 1 or 2"),
-        ({"bbox": [1, 2, 3]}, "'bbox' of annotation 7 holds 3 numbers, expected 4"),
-        ({"image_id": 6}, "annotation 7 belongs to image 6, which is not in the list of images"),
+        ({"keypoints": [1, 2, 2]}, "'keypoints' of annotation 7 holds 3 numbers, expected 9 numbers"),
+        ({"keypoints": [[1, 2, 2]] * 3}, "'keypoints' of annotation 7 holds numbers shaped (3, 3), expected 9 numbers"),
+        (
+            {"keypoints": ["1", 2, 2] * 3},
+            "'keypoints' of annotation 7 is \"['1', 2, 2, '1', 2, 2, '1', 2, 2]\", exp",
+        ),
+        ({"keypoints": [1, None, 2] * 3}, "'keypoints' of annotation 7 is '[1, None, 2, 1, None, 2, 1, None, 2]', exp"),
+        (
+            {"keypoints": [1, float("nan"), 2] * 3},
+            "'keypoints' of annotation 7 holds NaN or infinity; correct it, or f",
+        ),
+        (
+            {"keypoints": [1, 2, 7] * 3},
+            "'nose' of annotation 7 has visibility 7, expected 0 (not labelled), 1",
+        ),
+        ({"keypoints": [1, 2, 2] * 2 + [1, 2, 0.5]}, "'right_eye' of annotation 7 has visibility 0.5, expected 0"),
+        ({"bbox": [1, 2, 3]}, "'bbox' of annotation 7 holds 3 numbers, expected 4 numbers"),
+        ({"bbox": 3}, "'bbox' of annotation 7 holds numbers shaped (), expected 4 numbers"),
+        ({"bbox": {"x": 1}}, "'bbox' of annotation 7 is \"{'x': 1}\", expected numbers"),
+        ({"area": "large"}, "'area' of annotation 7 is 'large', expected a number"),
+        ({"iscrowd": "no"}, "'iscrowd' of annotation 7 is 'no', expected a number"),
+        (
+            {"image_id": 6},
+            "annotation 7 belongs to image 6, which is not in the list of images; add the image or",
+        ),
+        ({"image_id": [5]}, "'image_id' of annotation 7 is [5], expected a whole number or a text"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, change: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        read_coco(write(tmp_path, person([2, 3, 10, 20]) | change))
+def test_what_is_wrong_with_a_person_is_named(tmp_path: Path, change: dict, message: str) -> None:
+    path = write(tmp_path, person([2, 3, 10, 20]) | change)
+    with pytest.raises(InputError) as raised:
+        read_coco(path)
+    assert str(raised.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"annotations": None}, "field 'annotations' is no list; expected annotations in COCO format"),
+        ({"annotations": [{"image_id": 5}]}, "annotation number 0 has no field 'id'; add it"),
+        ({"annotations": ["none"]}, "annotation number 0 is of type str, expected a mapping with a field 'id'"),
+        ({"annotations": [{"id": 7}]}, "annotation 7 has no field 'image_id'; add it"),
+        ({"annotations": [{"id": 7, "image_id": 5}]}, "annotation 7 has no field 'bbox'; add it"),
+        ({"images": [{"id": 5}]}, "image number 0 has no field 'file_name'; add it"),
+        ({"images": [3]}, "image number 0 is of type int, expected a mapping with a field 'file_name'"),
+        ({"images": [{"file_name": "a.jpg"}]}, "the image a.jpg has no field 'id'; add it"),
+        (
+            {"images": [{"file_name": "a.jpg", "id": 5, "width": "wide"}]},
+            "'width' of image 5 is 'wide', expected a",
+        ),
+        (
+            {"images": [{"file_name": "a.jpg", "id": 5}, {"file_name": "b.jpg", "id": 5}]},
+            "two images have the id 5, a.jpg and b.jpg; give each its own",
+        ),
+        ({"categories": [{"name": "person"}]}, "no category has a field 'keypoints'; expected the joints' names there"),
+        ({"categories": []}, "no category has a field 'keypoints'; expected the joints' names there"),
+        ({"categories": ["person"]}, "category 0 is of type str, expected a mapping"),
+        (
+            {"categories": [{"name": "person", "keypoints": ["nose", "left_eye", "chin"]}]},
+            "category 'person': ",
+        ),
+        (
+            {"categories": [{"name": "person", "keypoints": JOINTS, "skeleton": [[1, 2, 3]]}]},
+            "a limb in 'skeleton' of category 'person' holds 3 numbers, expected 2 numbers",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, content: dict, message: str) -> None:
+    path = write(tmp_path, person([2, 3, 10, 20]), **content)
+    with pytest.raises(InputError) as raised:
+        read_coco(path)
+    assert str(raised.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_left_joint_without_a_right_one_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, categories=[{"name": "person", "keypoints": ["nose", "left_eye", "chin"]}])
+    with pytest.raises(InputError, match="left_eye"):
+        read_coco(path)
+
+
+def test_a_missing_list_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "labels.json"
+    for missing in ("images", "annotations", "categories"):
+        path.write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
+        content = json.loads(path.read_text())
+        del content[missing]
+        path.write_text(json.dumps(content))
+        with pytest.raises(InputError, match=f"the file has no field '{missing}'; add it"):
+            read_coco(path)
+    path.write_text("[]")
+    with pytest.raises(InputError, match="the file is of type list, expected a mapping with a field 'images'"):
+        read_coco(path)
+
+
+def test_real_annotations_are_read(shared_data: Path) -> None:
+    labels = read_coco(shared_data / "coco_mini" / "annotations" / "person_keypoints.json")
+    assert (len(labels.photos), labels.num_people) == (36, 172)
+    assert labels.skeleton is COCO
+    labelled = [(photo.people.visibility > 0).any(1) for photo in labels.photos]
+    assert sum(int(mask.sum()) for mask in labelled) == 86
+    for photo in labels.photos:
+        assert photo.path.is_file()
+        assert image_size(photo.path) == photo.size
+        people = photo.people
+        assert np.array_equal(np.isnan(people.keypoints).any(2), people.visibility == 0)
+        assert (people.boxes[:, 2:] <= np.array(photo.size) - 1).all()
+    sample = read_coco(shared_data / "samples" / "coco" / "test_coco.json")
+    assert (len(sample.photos), sample.num_people) == (4, 14)
+    assert all(photo.path.is_file() for photo in sample.photos)
+    crowded = read_coco(shared_data / "samples" / "crowdpose" / "test_crowdpose.json")
+    assert (crowded.skeleton.num_joints, crowded.num_people) == (14, 5)

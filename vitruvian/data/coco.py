@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from vitruvian.data.labels import Labels, field, numbers, read_json
+from vitruvian.data.labels import Labels, field, identifier, number, numbers, read_json
 from vitruvian.errors import InputError
 from vitruvian.geometry import boxes_from_xywh, clip_boxes
 from vitruvian.sample import People, Photo
 from vitruvian.skeletons import Skeleton, skeleton_from_names
 
 
-def read_coco(path: Path, images: Path | None = None, content: dict | None = None) -> Labels:
+def read_coco(path: Path, images: Path | None = None, content: Any = None) -> Labels:
     """The labels of a COCO-format file.
 
-    A box is clipped to the photo. A keypoint of visibility 0 has no place (NaN). A missing `area` is 0.53 of the
-    clipped box, the share that a person's outline fills of a box on average, and 1 px^2 at the least.
+    A box is clipped to the photo. A keypoint of visibility 0 has no place (NaN); a person without `keypoints` has no
+    labelled joint. A missing `area` is 0.53 of the clipped box, the share that a person's outline fills of a box on
+    average, and 1 px^2 at the least. Annotations of other categories are left out.
 
     Args:
         path: the JSON file.
@@ -29,42 +30,56 @@ def read_coco(path: Path, images: Path | None = None, content: dict | None = Non
         InputError: a field is missing or has a wrong shape; the message names file, record and field.
     """
     if content is None:
-        content = dict(read_json(path, "annotations in COCO format"))
+        content = read_json(path, "annotations in COCO format")
     for key in ("images", "annotations", "categories"):
         if not isinstance(field(path, content, key, "the file"), list):
             raise InputError(f"{path}: field '{key}' is no list; expected annotations in COCO format")
     skeleton, category_id = read_category(path, content["categories"])
-    records = defaultdict(list)
-    for record in content["annotations"]:
-        where = f"annotation {field(path, record, 'id', 'an annotation')}"
-        if record.get("category_id", category_id) == category_id:
-            records[field(path, record, "image_id", where)].append(record)
-    folder = images if images is not None else images_folder(path, content["images"])
-    photos = []
-    for image in content["images"]:
-        image_id = field(path, image, "id", "an image")
-        where = f"image {image_id}"
-        size = (int(image.get("width", 0)), int(image.get("height", 0)))
+    records = group_by_image(path, content["annotations"], category_id)
+    names = [str(field(path, image, "file_name", f"image number {i}")) for i, image in enumerate(content["images"])]
+    folder = images if images is not None else images_folder(path, names)
+    photos: dict[int | str, Photo] = {}
+    for image, name in zip(content["images"], names):
+        image_id = identifier(path, image, "id", f"the image {name}")
+        if image_id in photos:
+            other = photos[image_id].path.name
+            raise InputError(f"{path}: two images have the id {image_id!r}, {other} and {name}; give each its own")
+        width, height = (
+            int(number(path, image.get(side) or 0, f"'{side}' of image {image_id}")) for side in ("width", "height")
+        )
         of_image = records.pop(image_id, [])
-        people = read_people(path, of_image, size, skeleton)
-        file = folder / str(field(path, image, "file_name", where))
-        photos.append(Photo(file, image_id, size, people, tuple(record["id"] for record in of_image)))
+        people = read_people(path, of_image, (width, height), skeleton)
+        ids = tuple(record["id"] for record in of_image)
+        photos[image_id] = Photo(folder / name, image_id, (width, height), people, ids)
     if records:
         image_id, (record, *_) = next(iter(records.items()))
         raise InputError(
             f"{path}: annotation {record['id']} belongs to image {image_id!r}, which is not in the list of images; "
             f"add the image or remove the annotation ({len(records)} such images)"
         )
-    return Labels(path, skeleton, tuple(photos))
+    return Labels(path, skeleton, tuple(photos.values()), category_id)
+
+
+def group_by_image(path: Path, annotations: list[dict], category_id: int) -> dict[int | str, list[dict]]:
+    """The annotations of one category by the id of their image."""
+    records: dict[int | str, list[dict]] = {}
+    for index, record in enumerate(annotations):
+        where = f"annotation {field(path, record, 'id', f'annotation number {index}')}"
+        if record.get("category_id", category_id) == category_id:
+            records.setdefault(identifier(path, record, "image_id", where), []).append(record)
+    return records
 
 
 def read_category(path: Path, categories: list[dict]) -> tuple[Skeleton, int]:
     """The skeleton of the first category that has keypoints, and its id."""
-    for category in categories:
+    for index, category in enumerate(categories):
+        if not isinstance(category, dict):
+            raise InputError(f"{path}: category {index} is of type {type(category).__name__}, expected a mapping")
         if category.get("keypoints"):
             joints = tuple(str(name) for name in category["keypoints"])
-            limbs = tuple((int(a) - 1, int(b) - 1) for a, b in category.get("skeleton") or ())
             name = str(category.get("name", "object"))
+            where = f"a limb in 'skeleton' of category '{name}'"
+            limbs = [[int(j) - 1 for j in numbers(path, limb, 2, where)] for limb in category.get("skeleton") or ()]
             try:
                 return skeleton_from_names(name, joints, limbs), category.get("id", 1)
             except ValueError as error:
@@ -76,24 +91,28 @@ def read_people(path: Path, records: list[dict], size: tuple[int, int], skeleton
     """The people of one image."""
     if not records:
         return People.none(skeleton.num_joints)
+    size_of_person = 3 * skeleton.num_joints
     keypoints, boxes, areas, ignored = [], [], [], []
     for record in records:
         where = f"annotation {record['id']}"
-        values = field(path, record, "keypoints", where)
-        keypoints.append(numbers(path, values, 3 * skeleton.num_joints, f"'keypoints' of {where}").reshape(-1, 3))
+        values = record.get("keypoints") or [0] * size_of_person
+        keypoints.append(numbers(path, values, size_of_person, f"'keypoints' of {where}").reshape(-1, 3))
         boxes.append(numbers(path, field(path, record, "bbox", where), 4, f"'bbox' of {where}"))
-        areas.append(float(record.get("area", np.nan)))
-        ignored.append(bool(record.get("iscrowd", 0)))
+        area = record.get("area")
+        areas.append(np.nan if area is None else number(path, area, f"'area' of {where}"))
+        ignored.append(bool(number(path, record.get("iscrowd") or 0, f"'iscrowd' of {where}")))
     triples = np.stack(keypoints)
     corners = boxes_from_xywh(np.stack(boxes))
     if size[0] > 0 and size[1] > 0:
         corners = clip_boxes(corners, size)
     from_box = np.maximum(0.53 * (corners[:, 2:] - corners[:, :2]).prod(1), 1)
     visibility = triples[..., 2]
-    if not np.isin(visibility, (0, 1, 2)).all():
-        bad = visibility[~np.isin(visibility, (0, 1, 2))][0]
+    wrong = np.argwhere(~np.isin(visibility, (0, 1, 2)))
+    if len(wrong):
+        person, joint = wrong[0]
         raise InputError(
-            f"{path}: a keypoint of image {records[0]['image_id']} has visibility {bad:g}, expected 0, 1 or 2"
+            f"{path}: '{skeleton.joints[joint]}' of annotation {records[person]['id']} has visibility "
+            f"{visibility[person, joint]:g}, expected 0 (not labelled), 1 (hidden) or 2 (seen)"
         )
     points = np.where(visibility[..., None] > 0, triples[..., :2], np.nan)
     return People(
@@ -105,13 +124,10 @@ def read_people(path: Path, records: list[dict], size: tuple[int, int], skeleton
     )
 
 
-def images_folder(path: Path, images: list[dict]) -> Path:
-    """The folder that holds the first photo: the file's own, `images` in it or beside it, or a COCO split's name."""
-    split = path.stem.rsplit("_", 1)[-1]
-    beside = path.parent, path.parent.parent
-    candidates = [base / name for base in beside for name in ("", "images", split, f"images/{split}")]
-    name = str(images[0].get("file_name", "")) if images else ""
-    for folder in candidates:
-        if name and (folder / name).is_file():
-            return folder
-    return candidates[1]
+def images_folder(path: Path, names: list[str]) -> Path:
+    """The folder that holds the first photo: the file's own, `images` in it or beside it, or one of COCO's splits."""
+    splits = dict.fromkeys((path.stem.rsplit("_", 1)[-1], "train2017", "val2017"))  # person_keypoints_SPLIT.json
+    inside = ["", "images", *splits, *(f"images/{split}" for split in splits)]
+    candidates = [base / name for base in (path.parent, path.parent.parent) for name in inside]
+    first = (folder for folder in candidates if names and (folder / names[0]).is_file())
+    return next(first, candidates[1])

@@ -1,8 +1,9 @@
-"""What every reader returns: the photos of a data set with their people, and the skeleton that they are labelled with."""
+"""What every reader returns: the photos of a data set with their people, and the skeleton of their labels."""
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ class Labels:
     path: Path
     skeleton: Skeleton
     photos: tuple[Photo, ...]
+    category_id: int = 1  # of the people, in COCO format; results are of it too
 
     @property
     def num_people(self) -> int:
@@ -52,20 +54,40 @@ def read_json(path: Path, what: str) -> Any:
 
 def field(path: Path, record: dict, key: str, where: str) -> Any:
     """`record[key]`, or an error that names file, record and key."""
-    try:
-        return record[key]
-    except (KeyError, TypeError):
-        raise InputError(f"{path}: {where} has no field '{key}'; add it") from None
+    if not isinstance(record, dict):
+        raise InputError(f"{path}: {where} is of type {type(record).__name__}, expected a mapping with a field '{key}'")
+    if key not in record:
+        raise InputError(f"{path}: {where} has no field '{key}'; add it")
+    return record[key]
 
 
-def numbers(path: Path, value: Any, count: int | None, where: str) -> np.ndarray:
-    """`value` as finite float64 numbers (count,), or an error that names file and field."""
+def numbers(path: Path, value: Any, shape: int | tuple[int, ...], where: str) -> np.ndarray:
+    """`value` as finite float64 numbers of the given shape, or an error that names file and field."""
+    shape = (shape,) if isinstance(shape, int) else shape
     try:
-        array = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{path}: {where} is {str(value)[:60]!r}, expected numbers") from None
-    if array.ndim != 1 or (count is not None and len(array) != count):
-        raise InputError(f"{path}: {where} holds {array.size} numbers, expected {count}")
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "iuf":  # a text that looks like a number is none
+        raise InputError(f"{path}: {where} is {str(value)[:60]!r}, expected numbers")
+    if array.shape != shape:
+        found, expected = (f"{s[0]} numbers" if len(s) == 1 else f"numbers shaped {s}" for s in (array.shape, shape))
+        raise InputError(f"{path}: {where} holds {found}, expected {expected}")
     if not np.isfinite(array).all():
-        raise InputError(f"{path}: {where} holds NaN or infinity; correct it, or set its visibility to 0 and it to 0")
-    return array
+        raise InputError(f"{path}: {where} holds NaN or infinity; correct it, or for a keypoint set x, y and v to 0")
+    return array.astype(np.float64)
+
+
+def identifier(path: Path, record: dict, key: str, where: str) -> int | str:
+    """The id `record[key]`, or an error that names file, record and key."""
+    value = field(path, record, key, where)
+    if not isinstance(value, int | str):
+        raise InputError(f"{path}: '{key}' of {where} is {value!r}, expected a whole number or a text")
+    return value
+
+
+def number(path: Path, value: Any, where: str) -> float:
+    """`value` as a finite number, or an error that names file and field."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(f"{path}: {where} is {value!r}, expected a number")
+    return float(value)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitruvian.data.labels import Labels, field, numbers, read_json
+from vitruvian.data.labels import Labels, field, number, numbers, read_json
 from vitruvian.errors import InputError
 from vitruvian.sample import People, Photo
 from vitruvian.skeletons import MPII
@@ -30,6 +30,9 @@ def read_mpii(path: Path, images: Path | None = None, content: list | None = Non
         path: the JSON file.
         images: the folder of the photos; without it `images` beside the file or its folder.
         content: the file's content, where it is read already.
+
+    Raises:
+        InputError: a field is missing or has a wrong shape; the message names file, record and field.
     """
     if content is None:
         content = read_json(path, "MPII annotations")
@@ -56,18 +59,13 @@ def read_people(path: Path, content: list[dict], indices: list[int], heads: np.n
     for index in indices:
         record, where = content[index], f"record {index}"
         centre = numbers(path, field(path, record, "center", where), 2, f"'center' of {where}")
-        scale = float(field(path, record, "scale", where))
-        boxes.append(square_box(centre, scale))
-        joints = record.get("joints")  # the test set has none
-        flags = record.get("joints_vis", [0] * MPII.num_joints)
-        if joints is None:
-            joints = np.zeros((MPII.num_joints, 2))
-        if np.shape(joints) != (MPII.num_joints, 2) or np.shape(flags) != (MPII.num_joints,):
-            raise InputError(
-                f"{path}: 'joints' of {where} has shape {np.shape(joints)}, expected ({MPII.num_joints}, 2)"
-            )
-        points.append(np.asarray(joints, np.float64) - 1)
-        visibility.append(np.where(np.asarray(flags) > 0, 2, 0))
+        boxes.append(square_box(centre, number(path, field(path, record, "scale", where), f"'scale' of {where}")))
+        joints, flags = np.zeros((MPII.num_joints, 2)), np.zeros(MPII.num_joints)
+        if "joints" in record:  # the test set has none
+            joints = numbers(path, record["joints"], joints.shape, f"'joints' of {where}")
+            flags = numbers(path, field(path, record, "joints_vis", where), flags.shape, f"'joints_vis' of {where}")
+        points.append(joints - 1)
+        visibility.append(np.where(flags > 0, 2, 0))
     seen = np.stack(visibility)
     corners = np.stack(boxes)
     sides = corners[:, 2:] - corners[:, :2]
@@ -97,14 +95,18 @@ def head_sizes_beside(path: Path, count: int) -> np.ndarray | None:
         return None
     try:
         from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
     except ImportError:
-        raise InputError(f"{mat}: reading it needs scipy; install vitruvian[mat]") from None
-    content = loadmat(str(mat))
+        raise InputError(f"{mat}: reading it needs scipy: pip install 'vitruvian[mat]'") from None
+    try:
+        content = loadmat(str(mat))
+    except (OSError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
+        raise InputError(f"{mat}: cannot be read as a MATLAB file ({error}); fetch it again or take it away") from None
     if "headboxes_src" not in content:
         raise InputError(
             f"{mat}: has no array 'headboxes_src'; expected the ground truth that comes with MPII's valid.json"
         )
-    corners = content["headboxes_src"]  # (2 corners, 2, N)
+    corners = content["headboxes_src"].astype(np.float64)  # (2 corners, 2, N)
     if corners.shape[-1] != count:
         raise InputError(f"{mat}: holds {corners.shape[-1]} head boxes for the {count} people of {path.name}")
     return HEAD_SHARE * np.linalg.norm(corners[1] - corners[0], axis=0)

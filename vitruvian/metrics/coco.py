@@ -114,7 +114,7 @@ def _number_images(images: Sequence[Record], source: str) -> dict[Any, int]:
 
 def _person(annotation: Record, numbers: Mapping[Any, int], joints: int, use_area: bool, where: str) -> dict[str, Any]:
     """One person of the truth with the fields that the evaluator reads, complete and checked."""
-    _require(annotation, ("image_id", "keypoints", "bbox"), where)
+    _require(annotation, ("image_id", "bbox"), where)
     if annotation["image_id"] not in numbers:
         raise InputError(f"{where} is of image {annotation['image_id']!r}, which is not in the list of images; add it")
     if use_area and "area" not in annotation:
@@ -122,7 +122,8 @@ def _person(annotation: Record, numbers: Mapping[Any, int], joints: int, use_are
             f"{where} has no 'area', which OKS needs: add the area of the mask, or for a data set without "
             f"masks (CrowdPose) evaluate with use_area=False"
         )
-    keypoints = _keypoints(annotation, joints, where)
+    # A person with a box alone has no labelled joint, as the reader of labels has it.
+    keypoints = _keypoints(annotation, joints, where) if annotation.get("keypoints") else [0.0] * (3 * joints)
     labelled = [(x, y) for x, y, v in zip(keypoints[0::3], keypoints[1::3], keypoints[2::3]) if v > 0]
     if not all(math.isfinite(x + y) for x, y in labelled):
         raise InputError(f"{where} has a labelled keypoint that is not finite; set its visibility to 0")
