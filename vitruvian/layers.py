@@ -61,7 +61,7 @@ class MapHead(nn.Module):
     ) -> None:
         super().__init__()
         self.deconv_layers = deconvolutions(in_channels, deconv_channels, deconv_kernels)
-        self.growth = 2 ** len(deconv_channels)
+        self.deconvolutions = len(deconv_channels)
         self.final_layer = nn.Conv2d(deconv_channels[-1] if deconv_channels else in_channels, num_maps, 1)
         initialise_head(self)
 
@@ -73,8 +73,13 @@ class MapHead(nn.Module):
 
     def map_size(self, input_size: tuple[int, int], stride: int) -> tuple[int, int]:
         """Width and height of the maps, cells, for an input of `input_size` (W, H) and features of `stride`."""
-        width, height = (-(-side // stride) * self.growth for side in input_size)
-        return width, height
+        return map_size(input_size, stride, self.deconvolutions)
+
+
+def map_size(input_size: tuple[int, int], stride: int, deconvolutions: int) -> tuple[int, int]:
+    """Width and height, cells, of features of `stride` after some deconvolutions, for an input of (W, H) pixels."""
+    width, height = (-(-side // stride) * 2**deconvolutions for side in input_size)
+    return width, height
 
 
 def pool(features: Tensor) -> Tensor:

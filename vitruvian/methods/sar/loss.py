@@ -2,32 +2,79 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 
 def expected_quality_loss(
-    selector: Tensor, keypoints: Tensor, labels: Tensor, sharpness: float = 16.0, epsilon: float = 1e-6
+    selector: Tensor,
+    keypoints: Tensor,
+    chosen: Tensor,
+    labels: Tensor,
+    sharpness: float = 16.0,
+    epsilon: float = 1e-6,
 ) -> Tensor:
     """-log sum_t w_t r_t, mean over V keypoints; w_t = c_t / sum c, r_t = exp(-sharpness |K_t - K*|_1) (equation 4).
 
-    In the log domain: log sum_t c_t r_t = logsumexp_t(log c_t - d_t). It equals the direct sum in float32 and does not
-    vanish for opinions that are far off. No (V, 2, h, w) tensor is made: the two axes are added up one at a time.
+    It equals the direct sum in float32 and does not vanish for opinions that are far off.
 
     Args:
-        selector: (V, h, w) logits.
-        keypoints: (V, 2, h, w) fractions of the map.
-        labels: (V, 2) the truth, likewise.
+        selector: (B, K, h, w) logits.
+        keypoints: (B, K, 2, h, w) fractions of the map.
+        chosen: (V,) the places in the flattened (B, K) that count, each once.
+        labels: (V, 2) their truth, fractions of the map.
         sharpness: lambda; the paper leaves it open, the authors' code has 16.
         epsilon: added within the log, which caps the loss at 13.8; the published numbers need it.
     """
-    distance = (keypoints[:, 0] - labels[:, 0, None, None]).abs() + (keypoints[:, 1] - labels[:, 1, None, None]).abs()
-    log_confidence = functional.logsigmoid(selector.float())
-    quality = (log_confidence - sharpness * distance.float()).flatten(1).logsumexp(1)
-    log_expected = quality - log_confidence.flatten(1).logsumexp(1)
-    losses = -torch.log(log_expected.exp() + epsilon)
+    losses = ExpectedQuality.apply(selector.float(), keypoints.float(), chosen, labels, sharpness, epsilon)
     return losses.sum() / max(losses.shape[0], 1)  # no visible keypoint in the whole batch: 0, where the mean is NaN
+
+
+class ExpectedQuality(torch.autograd.Function):
+    """-log(E + epsilon) of each of V keypoints in the log domain; arguments as of `expected_quality_loss`.
+
+    With a_t = log c_t - sharpness |K_t - K*|_1, P = softmax(a) and W = softmax(log c):
+
+        log E = logsumexp(a) - logsumexp(log c)       d log E / d s_t = (P_t - W_t) (1 - c_t)
+                                                      d log E / d K_t = -sharpness P_t sign(K_t - K*)
+
+    The gradient is computed in the forward pass, in place where it can be: with 133 keypoints that keeps half the
+    memory of differentiating the sum step by step, and never holds both axes of all keypoints in one tensor.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, selector: Tensor, keypoints: Tensor, chosen: Tensor, labels: Tensor, sharpness: float, epsilon: float
+    ) -> Tensor:
+        logits = selector.flatten(0, 1).index_select(0, chosen)
+        x, y = (keypoints[:, :, axis].flatten(0, 1).index_select(0, chosen) for axis in range(2))
+        x, y = x.sub_(labels[:, 0, None, None]), y.sub_(labels[:, 1, None, None])
+        log_confidence = functional.logsigmoid(logits)
+        opinions = x.abs().add_(y.abs()).mul_(-sharpness).add_(log_confidence)  # a
+        quality, total = (terms.logsumexp((1, 2), keepdim=True) for terms in (opinions, log_confidence))
+        expected = (quality - total).exp()
+        outer = -expected / (expected + epsilon)  # d loss / d log E
+        shares = opinions.sub_(quality).exp_()  # P
+        weights = log_confidence.sub_(total).exp_()  # W
+        to_selector = weights.neg_().add_(shares).mul_(logits.neg_().sigmoid_()).mul_(outer)
+        shares.mul_(outer * -sharpness)
+        ctx.save_for_backward(to_selector, x.sign_().mul_(shares), y.sign_().mul_(shares), chosen)
+        ctx.shapes = selector.shape, keypoints.shape
+        return -torch.log(expected.flatten() + epsilon)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        to_selector, to_x, to_y, chosen = ctx.saved_tensors
+        gradient = gradient[:, None, None]
+        selector, keypoints = (to_selector.new_zeros(shape) for shape in ctx.shapes)
+        selector.flatten(0, 1).index_copy_(0, chosen, to_selector * gradient)
+        for axis, part in enumerate((to_x, to_y)):
+            keypoints.flatten(0, 1)[:, axis].index_copy_(0, chosen, part * gradient)
+        return selector, keypoints, None, None, None, None
 
 
 def quality_focal_loss(logits: Tensor, heatmaps: Tensor, gamma: float = 2.0, positive: float = 0.7) -> Tensor:

@@ -22,6 +22,7 @@ from vitruvian.backbones import BackboneConfig, build_backbone
 from vitruvian.experiment import Decoded, Method, View, forward_views, merge_decoded
 from vitruvian.geometry import Framing
 from vitruvian.heatmaps import draw_gaussians, to_cells, to_pixels
+from vitruvian.layers import map_size
 from vitruvian.methods.sar.loss import expected_quality_loss, quality_focal_loss
 from vitruvian.methods.sar.network import Maps, SARHead
 from vitruvian.sample import HIDDEN, Batch
@@ -81,9 +82,7 @@ class SAR(Method):
             config.heatmap_branch,
             config.selector_prior,
         )
-        stride = self.backbone.strides[-1] // 2 ** len(config.deconv_channels)
-        width, height = config.framing.size
-        self.map_size = -(-width // stride), -(-height // stride)  # cells (w, h)
+        self.map_size = map_size(config.framing.size, self.backbone.strides[-1], len(config.deconv_channels))
 
     def targets(self, batch: Batch) -> Targets:
         """Keypoints whose Gaussian touches the grid, as in the authors' codec: also some outside of the crop."""
@@ -99,11 +98,12 @@ class SAR(Method):
         return self.head(self.backbone(inputs)[-1])
 
     def loss(self, maps: Maps, targets: Targets) -> dict[str, Tensor]:
-        selector = maps.selector.flatten(0, 1)[targets.chosen]
-        keypoints = maps.keypoints.flatten(0, 1)[targets.chosen]
-        losses = {"expectation": expected_quality_loss(selector, keypoints, targets.labels, self.config.sharpness)}
+        chosen, labels = targets.chosen, targets.labels
+        losses = {
+            "expectation": expected_quality_loss(maps.selector, maps.keypoints, chosen, labels, self.config.sharpness)
+        }
         if maps.heatmap is not None and targets.heatmaps is not None:
-            losses["heatmap"] = quality_focal_loss(maps.heatmap.flatten(0, 1)[targets.chosen], targets.heatmaps)
+            losses["heatmap"] = quality_focal_loss(maps.heatmap.flatten(0, 1)[chosen], targets.heatmaps)
         return losses
 
     def decode(self, maps: Maps) -> Decoded:
