@@ -5,12 +5,12 @@ Parameter names are timm's, which for ResNet and HRNet are those of the publishe
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import timm
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -110,8 +110,10 @@ def build_backbone(config: BackboneConfig, size: tuple[int, int]) -> Backbone:
         size: width and height of the input, px; a ViT's position embedding depends on it.
 
     Raises:
-        InputError: timm has no such network, or it gives no maps.
+        InputError: timm has no such network, it gives no maps, an option or the size does not suit it, or its starting
+            weights cannot be read.
     """
+    check_config(config, size)
     if config.name in VIT_SIZES:
         backbone = build_vit(config, size)
     elif config.name.startswith("hrnet"):
@@ -133,19 +135,45 @@ def build_backbone(config: BackboneConfig, size: tuple[int, int]) -> Backbone:
     return backbone
 
 
+def check_config(config: BackboneConfig, size: tuple[int, int]) -> None:
+    """Raises InputError for an option that the network would ignore, and for an input that its maps do not fit."""
+    vit, hrnet = config.name in VIT_SIZES, config.name.startswith("hrnet")
+    ignored = {
+        "channels": config.channels if vit or hrnet else (),
+        "pyramid": config.pyramid if vit or hrnet else 0,
+        "drop_path": 0 if vit else config.drop_path,
+    }
+    for option, value in ignored.items():
+        if value:
+            raise InputError(f"backbone.{option} is {value}, which {config.name} has no use for; leave it out")
+    # A ViT's patches; and HRNet adds its maps of stride 32, enlarged, to those of stride 4.
+    multiple = 16 if vit else 32 if hrnet else 1
+    if any(side % multiple for side in size):
+        width, height = (max(round(side / multiple), 1) * multiple for side in size)
+        raise InputError(
+            f"framing.size is {size[0]} x {size[1]} px, but {config.name} needs multiples of {multiple}; "
+            f"the nearest is {width} x {height}"
+        )
+
+
 def create(config: BackboneConfig, **options) -> Any:
     """A network of timm, cut into maps."""
+    from huggingface_hub.errors import HTTPError  # the base of all errors of the HTTP library that it uses
+
     try:
         return timm.create_model(config.name, pretrained=config.weights == "imagenet", features_only=True, **options)
-    except (RuntimeError, TypeError, AttributeError, ValueError) as error:
-        near = ", ".join(timm.list_models(f"*{config.name}*")[:3]) or "see timm.list_models()"
-        raise InputError(
-            f"backbone.name: timm cannot build '{config.name}' with maps ({error}); near it: {near}"
-        ) from None
-    except OSError as error:
+    except (OSError, HTTPError) as error:  # first: some of the hub's are ValueErrors too
         raise InputError(
             f"backbone.weights: the ImageNet weights of '{config.name}' could not be fetched ({type(error).__name__}); "
             "give the path of a downloaded file, or leave backbone.weights empty"
+        ) from None
+    except (RuntimeError, TypeError, AttributeError, ValueError) as error:
+        known = timm.list_models()
+        near = [name for name in known if config.name in name][:3] or difflib.get_close_matches(config.name, known)
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"backbone.name: timm cannot build '{config.name}' with maps ({reason}); "
+            f"near it: {', '.join(near) or 'see timm.list_models()'}"
         ) from None
 
 

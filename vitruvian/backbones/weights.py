@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
 from vitruvian.checkpoints import fit_state, load_state, state_dict_of
+from vitruvian.errors import InputError
 from vitruvian.foreign import read_foreign
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from vitruvian.backbones.timm_networks import Backbone, BackboneConfig
 
 VIT_NAMES = (  # MMPose's ViTPose -> timm
@@ -29,6 +33,12 @@ UNUSED = {
     r"data_preprocessor\.(mean|std)": "normalisation, which the framing holds",
 }
 """Names of published files that no network here has, and why."""
+
+UNUSED_BACKBONE = {**UNUSED, r"head\.fc\.(weight|bias)": "classifies ImageNet's 1000 classes"}
+"""The same for files of a backbone alone; in a whole network `head.fc` may be what finds the keypoints."""
+
+OURS_ALONE = {r".*\.num_batches_tracked": "files of PyTorch before 0.4.1 do not count batches"}
+"""Names here that a published file may lack, and why."""
 
 
 def backbone_name(name: str) -> str:
@@ -58,12 +68,31 @@ def load_backbone(backbone: Backbone, config: BackboneConfig) -> None:
     if any(name.startswith("backbone.") for name in state):
         state = {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
     own = backbone.network.state_dict()
-    if "pos_embed" in state and "pos_embed" in own and state["pos_embed"].shape != own["pos_embed"].shape:
-        from timm.layers import resample_abs_pos_embed
-
-        length = state["pos_embed"].shape[1]
-        prefix = 1 if int((length - 1) ** 0.5) ** 2 == length - 1 else 0
-        grid = backbone.network.patch_embed.grid_size
-        state["pos_embed"] = resample_abs_pos_embed(state["pos_embed"][:, prefix:], list(grid), num_prefix_tokens=0)
-    fitted = fit_state(own, state, backbone_name, UNUSED, path=config.weights)
+    if "pos_embed" in state and "pos_embed" in own:
+        state["pos_embed"] = fit_positions(state["pos_embed"], backbone.network.patch_embed.grid_size, config.weights)
+    fitted = fit_state(own, state, backbone_name, UNUSED_BACKBONE, OURS_ALONE, path=config.weights)
     load_state(backbone.network, fitted.state, config.weights)
+
+
+def fit_positions(positions: Tensor, grid: tuple[int, int], path: str) -> Tensor:
+    """A ViT's position embedding (1, T, C) for a grid (rows, columns) of patches, without class token.
+
+    One of a square grid is resampled; one of as many patches as the grid has is taken as it is.
+
+    Raises:
+        InputError: T tells no grid.
+    """
+    from timm.layers import resample_abs_pos_embed
+
+    length = positions.shape[1]
+    lengths = length, length - 1  # with a class token, that one stands first
+    for patches in lengths:
+        if patches == grid[0] * grid[1]:
+            return positions[:, length - patches :]
+    for patches in lengths:
+        if math.isqrt(patches) ** 2 == patches:
+            return resample_abs_pos_embed(positions[:, length - patches :], list(grid), num_prefix_tokens=0)
+    raise InputError(
+        f"{path}: its position embedding has {length} places, expected a square grid or {grid[0]} x {grid[1]}, with or "
+        "without a class token; choose the input size that it was made for"
+    )
