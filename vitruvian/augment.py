@@ -99,9 +99,7 @@ def draw_box_change(rng: np.random.Generator, augmentation: Augmentation) -> tup
     return box_change(draws, rng.random(2), augmentation)
 
 
-def box_change(
-    draws: np.ndarray, chances: np.ndarray, augmentation: Augmentation
-) -> tuple[np.ndarray, float, float]:
+def box_change(draws: np.ndarray, chances: np.ndarray, augmentation: Augmentation) -> tuple[np.ndarray, float, float]:
     """Shift (2,), scale factor and rotation that four draws in [-1, 1] and two in [0, 1) stand for."""
     shift = draws[:2] * augmentation.shift if chances[0] < augmentation.shift_chance else np.zeros(2)
     rotation = draws[3] * augmentation.rotation if chances[1] < augmentation.rotation_chance else 0.0
@@ -121,17 +119,20 @@ def half_body_box(
     rng: np.random.Generator, people: People, skeleton: Skeleton, least: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Centre (2,) and padded size (2,) px of the upper or lower half of a person; None if too little is labelled."""
-    visible = people.visibility[0] >= HIDDEN
-    if visible.sum() < least or "upper" not in skeleton.parts:
+    known = (people.visibility[0] >= HIDDEN) & ~np.isnan(people.keypoints[0, :, :2]).any(1)
+    if known.sum() < least or "upper" not in skeleton.parts:
         return None
-    upper, lower = (joints_of(skeleton.parts[half], visible) for half in ("upper", "lower"))
+    upper, lower = (joints_of(skeleton.parts[half], known) for half in ("upper", "lower"))
     chosen = choose_half(upper, lower, prefer_upper=rng.random() < 0.7)
-    return None if chosen is None else box_of_joints(people.keypoints[0, chosen, :2])
+    if chosen is None:
+        return None
+    centre, extent = box_of_joints(people.keypoints[0, chosen, :2])
+    return (centre, extent) if extent.any() else None  # all in one place: there is nothing to look at
 
 
-def joints_of(part: Sequence[int], visible: np.ndarray) -> list[int]:
-    """The visible joints of a part."""
-    return [joint for joint in part if visible[joint]]
+def joints_of(part: Sequence[int], known: np.ndarray) -> list[int]:
+    """The joints of a part that `known` (K,) marks."""
+    return [joint for joint in part if known[joint]]
 
 
 def choose_half(upper: list[int], lower: list[int], prefer_upper: bool) -> list[int] | None:
