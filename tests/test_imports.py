@@ -20,6 +20,7 @@ ORDER = [
     "image_headers",
     "images",
     "draw",
+    "crops",
     "augment",
     "data",
     "metrics",
@@ -36,6 +37,7 @@ ORDER = [
     "methods",
     "runs",
     "prediction",
+    "prediction_files",
     "scoring",
     "evaluation",
     "optimisation",
@@ -45,11 +47,12 @@ ORDER = [
     "training_loop",
     "training",
     "options",
+    "commands",
     "cli",
 ]
 """The package from the foundation to the door: a file imports only from files above it."""
 
-WITHOUT_TORCH = ["skeletons", "sample", "geometry", "images", "draw", "augment", "metrics", "errors", "files"]
+WITHOUT_TORCH = ["skeletons", "sample", "geometry", "images", "draw", "crops", "augment", "metrics", "errors", "files"]
 
 
 def module_of(path: Path) -> str:

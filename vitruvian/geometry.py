@@ -180,7 +180,5 @@ def transform_people(people: People, matrix: np.ndarray, mirror: tuple[int, ...]
         boxes=transform_boxes(people.boxes, matrix).astype(np.float32),
         areas=(people.areas * factor).astype(np.float32),
         ignored=people.ignored,
-        head_sizes=None
-        if people.head_sizes is None
-        else people.head_sizes * np.sqrt(factor).astype(np.float32),
+        head_sizes=None if people.head_sizes is None else people.head_sizes * np.sqrt(factor).astype(np.float32),
     )

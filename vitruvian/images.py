@@ -30,7 +30,9 @@ IMAGE_SUFFIXES = (
 )
 """What `list_images` takes for a photo in a folder."""
 
-_WRITABLE = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+WRITABLE = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+"""What `write_image` writes."""
+
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
 
@@ -129,8 +131,8 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     path = Path(path)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"the image for {path} is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
-    if path.suffix.lower() not in _WRITABLE:
-        raise InputError(f'Cannot write "{path}": end its name in one of {", ".join(_WRITABLE)}')
+    if path.suffix.lower() not in WRITABLE:
+        raise InputError(f'Cannot write "{path}": end its name in one of {", ".join(WRITABLE)}')
     done, encoded = cv2.imencode(path.suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not done:
         raise InputError(f"OpenCV could not encode {path} ({image.shape[1]} x {image.shape[0]} px); try .png")

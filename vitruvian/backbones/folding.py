@@ -37,7 +37,7 @@ def fold_batch_norms(module: nn.Module, inputs: Tensor) -> nn.Module:
 
 def follow(module: nn.Module, inputs: Tensor) -> tuple[list[tuple[str, str]], list[Tensor]]:
     """The names of each convolution and the norm that takes its output, each used once; and what the module gives."""
-    made: dict[int, tuple[str, Tensor]] = {}  # the tensors are kept, or another one might get the id of one that is gone
+    made: dict[int, tuple[str, Tensor]] = {}  # by id; the tensors are kept, or another one might get the same id
     runs: dict[str, int] = {}
     pairs: list[tuple[str, str]] = []
 
@@ -51,7 +51,8 @@ def follow(module: nn.Module, inputs: Tensor) -> tuple[list[tuple[str, str]], li
 
         return hook
 
-    layers = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, Convolution | nn.BatchNorm2d)]
+    kinds = Convolution | nn.BatchNorm2d
+    layers = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, kinds)]
     hooks = [layer.register_forward_hook(remember(name)) for name, layer in layers]
     try:
         with torch.inference_mode():
