@@ -39,17 +39,16 @@ def trainable(people: People) -> np.ndarray:
 def read_json(path: Path, what: str) -> Any:
     """The content of a JSON file; `what` says in the error what was looked for."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows programs put a byte order mark first
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected {what}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({error}); expected {what}") from None
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{path}: not valid JSON at line {error.lineno} ({error.msg}); expected {what}, perhaps the file is cut off"
-        ) from None
+    except (ValueError, RecursionError) as error:
+        where = f" at line {error.lineno} ({error.msg})" if isinstance(error, json.JSONDecodeError) else f" ({error})"
+        raise InputError(f"{path}: not valid JSON{where}; expected {what}, perhaps the file is cut off") from None
 
 
 def field(path: Path, record: dict, key: str, where: str) -> Any:
