@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from vitruvian.data.coco import read_coco
-from vitruvian.data.labels import Labels, read_json
+from vitruvian.data.coco import read_category, read_coco
+from vitruvian.data.labels import Labels, field, read_json
 from vitruvian.data.mpii import read_mpii
 from vitruvian.errors import InputError
+from vitruvian.skeletons import MPII, Skeleton
 
 
 def read_labels(path: str | Path, images: str | Path = "") -> Labels:
@@ -24,9 +26,28 @@ def read_labels(path: str | Path, images: str | Path = "") -> Labels:
     folder = Path(images) if images else None
     if folder is not None and not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected the photos of {path}")
+    content = recognised(path)
+    return read_coco(path, folder, content) if isinstance(content, dict) else read_mpii(path, folder, content)
+
+
+def read_skeleton(path: str | Path) -> Skeleton:
+    """The joints that an annotation file labels, without its people.
+
+    Raises:
+        InputError: the format is unknown or the file is damaged.
+    """
+    path = Path(path)
+    content = recognised(path)
+    if isinstance(content, list):
+        return MPII
+    return read_category(path, field(path, content, "categories", "the file"))[0]
+
+
+def recognised(path: Path) -> dict[str, Any] | list[dict[str, Any]]:
+    """The content of an annotation file: a dict in COCO format, a list of MPII records."""
     content = read_json(path, "an annotation file")
     if isinstance(content, dict) and "annotations" in content:
-        return read_coco(path, folder, content)
-    if isinstance(content, list) and content and isinstance(content[0], dict) and "joints_vis" in content[0]:
-        return read_mpii(path, folder, content)
+        return content
+    if isinstance(content, list) and content and isinstance(content[0], dict) and "center" in content[0]:
+        return content
     raise InputError(f"{path}: neither COCO format (images, annotations, categories) nor MPII records were found in it")

@@ -1,0 +1,69 @@
+"""Reader for person boxes: detection files in COCO format, lists of image_id, category_id, bbox and score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from vitruvian.data.labels import Labels, field, identifier, number, numbers, read_json
+from vitruvian.errors import InputError
+from vitruvian.geometry import boxes_from_xywh
+
+PERSON = 1
+"""The category of COCO that is a person; detectors list others too."""
+
+Boxes = dict[int | str, tuple[np.ndarray, np.ndarray]]
+
+
+def read_boxes(path: str | Path, labels: Labels | None = None, floor: float = 0.0) -> Boxes:
+    """The person boxes of a detection file, for each image that has any, in the order of the file.
+
+    Boxes are as the detector gave them: not clipped to the photo and with no suppression among them.
+
+    Args:
+        path: the JSON file: [{"image_id": 7, "category_id": 1, "bbox": [x, y, w, h], "score": 0.9}, ...].
+        labels: the data set that the boxes are for; each image of the file must be one of its.
+        floor: boxes with a score below it are left out.
+
+    Returns:
+        image id -> boxes (N, 4) x0 y0 x1 y1 px and scores (N,), float64.
+
+    Raises:
+        InputError: a field is missing, a number is not finite, a box has no area, or an image is not in the data set;
+            the message names file, record and field.
+    """
+    path = Path(path)
+    records = read_json(path, "a detection file")
+    if not isinstance(records, list):
+        raise InputError(f"{path}: holds a {type(records).__name__}, expected a list of boxes with image_id and bbox")
+    known = None if labels is None else {photo.image_id for photo in labels.photos}
+    boxes: dict[int | str, list[np.ndarray]] = {}
+    scores: dict[int | str, list[float]] = {}
+    for index, record in enumerate(records):
+        where = f"box {index}"
+        image_id = identifier(path, record, "image_id", where)
+        if known is not None and image_id not in known:
+            raise InputError(_unknown_image(path, records, labels, known))
+        if record.get("category_id", PERSON) != PERSON:
+            continue
+        score = number(path, field(path, record, "score", where), f"'score' of {where}")
+        box = numbers(path, field(path, record, "bbox", where), 4, f"'bbox' of {where}")
+        if not (box[2:] > 0).all():
+            raise InputError(f"{path}: 'bbox' of {where} is {box[2]:g} x {box[3]:g} px; remove the box or correct it")
+        if score >= floor:
+            boxes.setdefault(image_id, []).append(box)
+            scores.setdefault(image_id, []).append(score)
+    if records and not boxes:
+        raise InputError(f"{path}: none of its {len(records)} boxes is of category {PERSON} with a score of {floor:g}")
+    return {image_id: (boxes_from_xywh(np.stack(boxes[image_id])), np.array(scores[image_id])) for image_id in boxes}
+
+
+def _unknown_image(path: Path, records: list[dict], labels: Labels | None, known: set) -> str:
+    """The complaint about a detection file of other photos."""
+    strangers = list(dict.fromkeys(record["image_id"] for record in records if record["image_id"] not in known))
+    of = labels.path if labels is not None else "the data"
+    return (
+        f"{path}: {len(strangers)} of its images are not in {of}, image_id {strangers[0]!r} first; give the detections "
+        "of these photos, or take the others out"
+    )
