@@ -86,6 +86,17 @@ class Training:
     start_from: str = ""
     metric: Literal["AP", "torso_pck@0.2", "PCKh@0.5"] = "AP"
 
+    def __post_init__(self) -> None:
+        least = dict.fromkeys(("epochs", "batch_size", "accumulate", "score_every"), 1)
+        least |= dict.fromkeys(("weight_decay", "warmup_steps", "clip_norm", "ema", "workers", "save_every"), 0)
+        for name, limit in least.items():
+            if getattr(self, name) < limit:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected {limit} or more")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}, expected a number above 0")
+        if self.ema >= 1:
+            raise ValueError(f"ema is {self.ema}, expected a number below 1")
+
 
 class MethodConfig(Protocol):
     """What every method's Config has: a frozen dataclass of plain values."""

@@ -105,7 +105,7 @@ def typed(kind: Any, value: Any, where: str) -> Any:
         return float(value)
     if isinstance(kind, type) and kind in (int, float, str, bool) and type(value) is not kind:
         raise InputError(f"{where}: {value!r} is not of type {kind.__name__}")
-    if kind is float and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{where}: {value!r} is not a finite number")
     return value
 
