@@ -1,0 +1,171 @@
+"""Evaluation: predict everybody in a data set into a file of COCO results, then score the file.
+
+The file is what the figures come from: `score_results` gives the same figures from it again, pycocotools the same AP,
+and a file of detected boxes can be sent to COCO's server as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from vitruvian.data.boxes import Boxes
+from vitruvian.data.labels import Labels, trainable
+from vitruvian.errors import InputError
+from vitruvian.files import write_atomically
+from vitruvian.geometry import Framing, centre_and_scale, fix_aspect
+from vitruvian.metrics.oks import ScoreMode, oks_between, oks_nms, rescore
+from vitruvian.prediction import Predictor
+from vitruvian.sample import Photo, Poses
+from vitruvian.scoring import score_results
+from vitruvian.skeletons import Skeleton
+
+DUPLICATE = 0.9
+"""OKS above which two poses of one photo are one person, as in all published top-down figures."""
+
+
+class People(NamedTuple):
+    """Whom to look at in one photo, N people."""
+
+    photo: Photo
+    boxes: np.ndarray  # (N, 4) float64 x0 y0 x1 y1 px
+    scores: np.ndarray  # (N,) of the boxes
+    annotation_ids: tuple[int, ...]  # whose boxes they are; empty for detected ones
+
+
+def evaluate(
+    predictor: Predictor,
+    labels: Labels,
+    results_path: str | Path,
+    boxes: Boxes | None = None,
+    flip: bool = True,
+    batch_size: int | None = None,
+    score: ScoreMode | None = None,
+) -> dict[str, Any]:
+    """Predicts the people of a data set into a results file and scores the file.
+
+    A person's score is made of box and joint scores. Of two poses of one photo with an OKS above 0.9, by the area of
+    the crop, the one with the lower score is a duplicate and no result; the metric takes the best 20 of a photo.
+
+    Args:
+        predictor: a network of the same joints as the labels.
+        labels: the truth.
+        results_path: the file of COCO results to write. With annotated boxes each record also says whose box it is from
+            (`annotation_id`) and holds its `duplicates`, because PCK measures every person's own prediction.
+        boxes: detected boxes (`read_boxes`); None: those of the annotated people that are not ignored and have a
+            labelled joint, with a score of 1. AP is about 2 points higher with the latter.
+        flip: also look at the mirrored crops and merge.
+        batch_size: people at a time; None: what suits the device.
+        score: how box and joint scores become a person's score; None: as the network's experiment says.
+
+    Returns:
+        plain values: `data`, `results`, `boxes` ("annotated" or "detected"), `flip`, `score`, and what `score_results`
+        gives.
+
+    Raises:
+        InputError: the network has other joints than the labels, nobody is there to be predicted, or a photo cannot be
+            read; nothing is written then.
+    """
+    check_joints(predictor.skeleton, labels)
+    work = annotated_people(labels) if boxes is None else detected_people(labels, boxes)
+    if not work:
+        raise InputError(f"{labels.path}: nobody in it has a box to look into; there is nothing to evaluate")
+    mode = score or predictor.experiment.score
+    records: list[dict[str, Any]] = []
+    for people, poses in predicted(predictor, work, flip, batch_size):
+        scores = rescore(people.scores, poses.joint_scores, mode)
+        records += photo_records(people, poses, scores, predictor.framing, labels)
+    text = json.dumps(records, allow_nan=False)
+    write_atomically(results_path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    about = {
+        "data": str(labels.path),
+        "results": str(results_path),
+        "boxes": "annotated" if boxes is None else "detected",
+        "flip": flip,
+        "score": mode,
+    }
+    return about | score_results(results_path, labels)
+
+
+def check_joints(skeleton: Skeleton, labels: Labels) -> None:
+    """Raises InputError when a network's joints are not those of the labels, in the same order."""
+    other = labels.skeleton
+    if skeleton.joints != other.joints:
+        raise InputError(
+            f"{labels.path} labels the {other.num_joints} joints of {other.name!r} ({', '.join(other.joints)}), but "
+            f"the network finds the {skeleton.num_joints} of {skeleton.name!r} ({', '.join(skeleton.joints)}); choose "
+            "data or a network with the same joints in the same order"
+        )
+
+
+def annotated_people(labels: Labels) -> list[People]:
+    """The annotated people of each photo that has any who count, with boxes of score 1."""
+    work = []
+    for photo in labels.photos:
+        chosen = np.flatnonzero(trainable(photo.people))
+        if len(chosen):
+            ids = tuple(photo.annotation_ids[index] for index in chosen)
+            work.append(People(photo, photo.people.boxes[chosen].astype(np.float64), np.ones(len(chosen)), ids))
+    return work
+
+
+def detected_people(labels: Labels, boxes: Boxes) -> list[People]:
+    """The detected people of each photo that has any."""
+    return [People(photo, *boxes[photo.image_id], ()) for photo in labels.photos if photo.image_id in boxes]
+
+
+def predicted(
+    predictor: Predictor, work: list[People], flip: bool, batch_size: int | None
+) -> Iterator[tuple[People, Poses]]:
+    """Each photo's people with their poses in the order of their boxes; raises InputError for the first bad photo."""
+    paths, boxes = (people.photo.path for people in work), (people.boxes for people in work)
+    stream = predictor.predict_stream(paths, boxes, flip, batch_size)
+    for people, found in zip(tqdm(work, unit="photo", disable=None), stream):
+        if found.poses is None or found.poses.boxes is None:
+            raise found.error or InputError(f"{found.name}: no prediction")
+        yield people, found.poses.select(rows_of(people.boxes, found.poses.boxes))
+
+
+def rows_of(asked: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """For each row of `asked` (N, 4) the index of the equal row of `found`, which holds the same rows in any order."""
+    rows = np.empty(len(asked), np.intp)
+    rows[np.lexsort(asked.T)] = np.lexsort(found.T)
+    return rows
+
+
+def photo_records(
+    people: People, poses: Poses, scores: np.ndarray, framing: Framing, labels: Labels
+) -> list[dict[str, Any]]:
+    """The COCO results of one photo: poses that are nobody's duplicate, best first.
+
+    Args:
+        people: whose boxes were looked into.
+        poses: what was found in them, in the same order.
+        scores: (N,) of the people.
+        framing: what a crop is; duplicates are told by its size.
+        labels: whose sigmas and category the results have.
+    """
+    points = poses.keypoints[..., :2].astype(np.float64)
+    areas = fix_aspect(centre_and_scale(people.boxes, framing.padding)[1], framing.size).prod(-1)
+    kept = oks_nms(points, scores, areas, labels.skeleton.oks_sigmas, DUPLICATE)
+    # A thousandth of a pixel and a millionth of a score are far below what any metric can tell.
+    triples = np.concatenate([points.round(3), poses.joint_scores[..., None].astype(np.float64).round(6)], -1)
+    values = triples.reshape(len(triples), -1).tolist()
+    records: dict[int, dict[str, Any]] = {}
+    for index in kept.tolist():
+        record = {"image_id": people.photo.image_id, "category_id": labels.category_id, "keypoints": values[index]}
+        records[index] = {**record, "score": float(scores[index])}
+        if people.annotation_ids:
+            records[index]["annotation_id"] = people.annotation_ids[index]
+    if people.annotation_ids and len(kept) < len(points):
+        similarity = oks_between(points, areas, labels.skeleton.oks_sigmas)
+        for index in np.setdiff1d(np.arange(len(points)), kept).tolist():
+            nearest = records[int(kept[similarity[index, kept].argmax()])]
+            duplicate = {"annotation_id": people.annotation_ids[index], "keypoints": values[index]}
+            nearest.setdefault("duplicates", []).append(duplicate)
+    return list(records.values())

@@ -1,0 +1,195 @@
+"""Scoring a file of COCO keypoint results against labels: AP by OKS, PCK by the torso, PCKh by the head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vitruvian.data.labels import Labels, field, numbers, read_json, trainable
+from vitruvian.errors import InputError
+from vitruvian.metrics.coco import FIGURES, evaluate_coco
+from vitruvian.metrics.pck import pckh, torso_pck
+
+TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
+
+Person = tuple[int | str, int]  # image id, annotation id
+
+
+def score_results(results_path: str | Path, labels: Labels) -> dict[str, Any]:
+    """The figures of a results file, from the file and the labels alone.
+
+    AP and AR (fractions of 1, -1 where nobody counts) are those of the file as it stands: with no rescoring and no
+    suppression. They need labels in COCO format. The size of a pose is its own extent, unless the results hold boxes.
+
+    PCK and PCKh (per cent) need each annotated person's own prediction: a record's `annotation_id` says whose box was
+    looked into, and its `duplicates` what was found in the boxes of people whose pose is the same. A person without a
+    prediction is wrong in all joints. Results of detected boxes have no annotation ids, hence no such figures.
+
+    Args:
+        results_path: a list of {image_id, category_id, keypoints [x, y, score] * K, score}, as `evaluate` writes it.
+        labels: the truth.
+
+    Returns:
+        `people` and `poses`, how many; the ten figures of a COCO table (AP to AR_L); `torso_pck@0.2`, `torso_pck@0.1`,
+        `torso_pck` (by joint) and `torso_lengths` (per cent of the people measured by each); `PCKh@0.5`, `PCKh@0.1`,
+        `PCKh@0.11` and `PCKh` (by the columns of an MPII table). What cannot be computed is absent.
+
+    Raises:
+        InputError: the file is missing, damaged, or of other photos or joints.
+    """
+    path = Path(results_path)
+    results = read_json(path, "COCO keypoint results")
+    if not isinstance(results, list) or not all(isinstance(record, dict) for record in results):
+        raise InputError(f"{path}: expected COCO keypoint results, a list of records with image_id and keypoints")
+    counted = [trainable(photo.people) for photo in labels.photos]
+    figures: dict[str, Any] = {"people": int(sum(mask.sum() for mask in counted)), "poses": len(results)}
+    truth = coco_truth(labels)
+    if truth is not None:
+        figures |= evaluate_coco(truth, path, labels.skeleton.oks_sigmas, use_area="area" in truth["annotations"][0])
+    if any("annotation_id" in record for record in results):
+        figures |= person_figures(labels, counted, own_predictions(path, results, labels))
+    return figures
+
+
+def coco_truth(labels: Labels) -> dict[str, Any] | None:
+    """The annotations of the labels' photos in their file; None for other formats than COCO's, and for empty files.
+
+    They come from the file, not from the labels, because the published figures go by its boxes and areas unchanged.
+    """
+    content = read_json(labels.path, "annotations")
+    if not isinstance(content, dict):
+        return None
+    category, photos = labels.category_id, {photo.image_id for photo in labels.photos}
+    people = [
+        record
+        for record in content["annotations"]
+        if record.get("category_id", category) == category and record["image_id"] in photos
+    ]
+    images = [image for image in content["images"] if image["id"] in photos]
+    categories = [record for record in content["categories"] if record.get("id", 1) == category]
+    return {"images": images, "categories": categories, "annotations": people} if people else None
+
+
+def own_predictions(path: Path, results: list[dict[str, Any]], labels: Labels) -> dict[Person, np.ndarray]:
+    """Each annotated person's predicted points (K, 2) px, by image and annotation id."""
+    joints = labels.skeleton.num_joints
+    known = {(photo.image_id, person) for photo in labels.photos for person in photo.annotation_ids}
+    found: dict[Person, np.ndarray] = {}
+    for where, image_id, record in own_records(path, results):
+        person = image_id, field(path, record, "annotation_id", where)
+        if person not in known:
+            raise InputError(
+                f"{path}: {where} is of annotation {person[1]!r} in image {image_id!r}, which {labels.path} does not "
+                "have; score the results against the labels that they were made from"
+            )
+        if person in found:
+            raise InputError(f"{path}: {where} is the second one of annotation {person[1]!r}; keep one of them")
+        values = numbers(path, field(path, record, "keypoints", where), 3 * joints, f"'keypoints' of {where}")
+        found[person] = values.reshape(joints, 3)[:, :2]
+    return found
+
+
+def own_records(path: Path, results: list[dict[str, Any]]) -> Iterator[tuple[str, int | str, dict[str, Any]]]:
+    """What messages call it, image id, and the record of each prediction, the duplicates of others included."""
+    for index, record in enumerate(results):
+        where = f"result {index}"
+        image_id = field(path, record, "image_id", where)
+        yield where, image_id, record
+        for duplicate in record.get("duplicates", ()):
+            yield f"a duplicate of {where}", image_id, duplicate
+
+
+def person_figures(labels: Labels, counted: list[np.ndarray], predictions: dict[Person, np.ndarray]) -> dict[str, Any]:
+    """PCK by the torso where the skeleton has one, PCKh where the heads of MPII have sizes.
+
+    Args:
+        labels: the truth.
+        counted: for each photo the people (N,) that are measured.
+        predictions: points (K, 2) px by image and annotation id.
+    """
+    joints = labels.skeleton.joints
+    unknown = np.full((len(joints), 2), np.nan)
+    predicted = [
+        predictions.get((photo.image_id, photo.annotation_ids[index]), unknown)
+        for photo, mask in zip(labels.photos, counted)
+        for index in np.flatnonzero(mask)
+    ]
+    if not predicted:
+        return {}
+    people = [photo.people.select(mask) for photo, mask in zip(labels.photos, counted)]
+    points = np.stack(predicted)
+    truth = np.concatenate([one.keypoints[..., :2] for one in people])
+    visibility = np.concatenate([one.visibility for one in people])
+    figures: dict[str, Any] = {}
+    if set(TORSO) <= set(joints):
+        boxes = np.concatenate([one.boxes for one in people])
+        figures |= torso_figures(torso_pck(points, truth, visibility, boxes, joints), joints)
+    heads = [one.head_sizes for one in people if len(one)]
+    if len(joints) == 16 and all(sizes is not None for sizes in heads):
+        found = pckh(points, truth, visibility, np.concatenate(heads))
+        names = {"Mean": "PCKh@0.5", "Mean@0.1": "PCKh@0.1", "Mean@0.11": "PCKh@0.11"}
+        figures |= {name: found.pop(mean) for mean, name in names.items()} | {"PCKh": found}
+    return figures
+
+
+def torso_figures(found: dict[str, float], joints: tuple[str, ...]) -> dict[str, Any]:
+    """The figures of `torso_pck` under the names that `training.metric` has, by joint, and by the length measured."""
+    thresholds = [name.removeprefix("PCK@") for name in found if name.startswith("PCK@")]
+    return {
+        **{f"torso_pck@{threshold}": found[f"PCK@{threshold}"] for threshold in thresholds},
+        "torso_pck": {joint: {f"@{at}": found[f"{joint}@{at}"] for at in thresholds} for joint in joints},
+        "torso_lengths": {name: found[name] for name in ("torso", "other torso", "box")},
+    }
+
+
+def without_nan(value: Any) -> Any:
+    """Figures for JSON, which has no NaN: None in its place."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def figures_table(figures: dict[str, Any]) -> str:
+    """What `score_results` gives as aligned text; AP and AR in per cent too."""
+    blocks = []
+    if "AP" in figures:
+        values = ["-" if figures[name] < 0 else f"{100 * figures[name]:.1f}" for name in FIGURES]
+        blocks.append([["COCO, per cent", *FIGURES], ["all joints, by OKS", *values]])
+    if "torso_pck" in figures:
+        by_joint = figures["torso_pck"]
+        thresholds = list(next(iter(by_joint.values())))
+        rows = [["PCK by the torso, per cent", *thresholds]]
+        rows.append(["all joints", *(percent(figures[f"torso_pck{at}"]) for at in thresholds)])
+        rows += [[f"  {joint}", *map(percent, values.values())] for joint, values in by_joint.items()]
+        blocks.append(rows)
+        shares = figures["torso_lengths"]
+        names = {
+            "torso": "left shoulder to right hip",
+            "other torso": "right shoulder to left hip",
+            "box": "half the box's longer side",
+        }
+        rows = [["torso measured as, per cent of people", ""]]
+        blocks.append(rows + [[f"  {text}", percent(shares[name])] for name, text in names.items()])
+    if "PCKh" in figures:
+        columns = figures["PCKh"]
+        rows = [["MPII, per cent", *columns, "Mean", "Mean@0.1", "Mean@0.11"]]
+        means = (figures["PCKh@0.5"], figures["PCKh@0.1"], figures["PCKh@0.11"])
+        rows.append(["PCKh@0.5", *map(percent, columns.values()), *map(percent, means)])
+        blocks.append(rows)
+    return "\n\n".join(map(aligned, blocks))
+
+
+def percent(value: float) -> str:
+    """One figure of a table."""
+    return "-" if math.isnan(value) else f"{value:.2f}"
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """Rows of a table as lines: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = ["  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))]) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
