@@ -1,0 +1,86 @@
+"""The command line: `vitruvian COMMAND`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from vitruvian.commands import evaluate_command, import_command, list_command, predict_command, train_command
+from vitruvian.errors import InputError, nearest_name
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command and returns the exit code: 0 done, 2 bad input, 130 interrupted, 141 nobody reads the output."""
+    try:
+        try:
+            code = run(list(sys.argv[1:] if arguments is None else arguments))
+        except SystemExit as left:  # argparse has printed help
+            code = int(left.code or 0)
+        sys.stdout.flush()
+        return code
+    except InputError as error:
+        print("vitruvian:", " ".join(str(error).splitlines()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as interrupt:
+        print("vitruvian:", str(interrupt) or "interrupted", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC) or not output_is_broken():
+            raise
+        if error.errno == errno.EPIPE:
+            return 141
+        print(f"vitruvian: the output cannot be written ({error.strerror}); free some space", file=sys.stderr)
+        return 2
+
+
+def output_is_broken() -> bool:
+    """Whether standard output takes nothing any more; if so what is left of it is dropped, or Python would complain."""
+    try:
+        print(flush=True)
+        return False
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+
+
+def run(arguments: list[str]) -> int:
+    """The command that `arguments` begin with."""
+    name = arguments[0] if arguments else ""
+    if name in ("", "-h", "--help"):
+        print(overview())
+        return 0 if name else 2
+    if name == "--version":
+        from importlib.metadata import version
+
+        print(f"vitruvian {version('vitruvian')}")
+        return 0
+    if name not in COMMANDS:
+        raise InputError(
+            f"there is no command {name!r}; the nearest is {nearest_name(name, COMMANDS)!r} (see vitruvian --help)"
+        )
+    return COMMANDS[name][0](arguments[1:])
+
+
+def overview() -> str:
+    """What `vitruvian --help` says."""
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name.ljust(width)}  {text}" for name, (_, text) in COMMANDS.items())
+    return (
+        "usage: vitruvian COMMAND ...\n\nFinds the joints of people in photos.\n\n"
+        f"commands:\n{commands}\n\noptions:\n  --help     of this, or of a command: vitruvian COMMAND --help\n"
+        "  --version"
+    )
+
+
+COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
+    "predict": (predict_command, "finds the joints of people in photos"),
+    "evaluate": (evaluate_command, "predicts a data set and scores the predictions"),
+    "train": (train_command, "trains a network"),
+    "import-weights": (import_command, "makes a checkpoint of another program's weights"),
+    "list": (list_command, "names the shipped networks, the methods and the recipes"),
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

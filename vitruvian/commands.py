@@ -1,0 +1,356 @@
+"""What each command of the command line does: its options, and the library's functions that it calls.
+
+Whatever a command needs is imported when it runs, so that `--help` comes at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vitruvian.errors import InputError, nearest_name
+from vitruvian.options import Parser, add_fields, fields_of, first_value, given_values, parse, wants_help
+
+if TYPE_CHECKING:
+    from vitruvian.data.labels import Labels
+    from vitruvian.experiment import Experiment
+    from vitruvian.prediction import Predictor
+
+DEFAULT_WEIGHTS = "person"
+"""The shipped network that is used when none is named."""
+
+
+def predict_command(arguments: list[str]) -> int:
+    """vitruvian predict PHOTO ..."""
+    options = predict_parser().read(arguments)
+    if options.box and options.boxes:
+        raise InputError("--box and --boxes were both given; give the boxes in one of the two ways")
+    boxes: Any = [[parse(text, float, "--box") for text in box] for box in options.box] or None
+    threshold = parse(options.threshold, float, "--threshold")
+
+    from vitruvian.data.boxes import read_boxes
+    from vitruvian.images import list_images
+    from vitruvian.prediction import load
+    from vitruvian.prediction_files import predict_files
+
+    photos = list_images(options.photos)
+    if options.boxes:
+        boxes = read_boxes(options.boxes)
+    predictor = load(options.weights, options.device)
+    report = predict_files(
+        predictor,
+        photos,
+        Path(options.output),
+        boxes,
+        options.flip,
+        options.batch_size,
+        threshold,
+        options.drawings,
+    )
+    print("\n".join(report.lines()))
+    return 2 if report.failed else 0
+
+
+def predict_parser() -> Parser:
+    """The options of `vitruvian predict`."""
+    parser = Parser(
+        "predict",
+        "Finds the joints of people in photos; writes results.json (COCO keypoint results) and a drawing of each.",
+        "PHOTO ... [options]",
+    )
+    add = parser.add_argument
+    add("photos", metavar="PHOTO", nargs="+", help="photos, folders, patterns, or .txt files with a photo per line")
+    add("--weights", metavar="NAME|FILE", default=DEFAULT_WEIGHTS, help=f"the network (default: {DEFAULT_WEIGHTS})")
+    add("--boxes", metavar="FILE", help="the people's boxes, as COCO JSON (default: each whole photo is one person)")
+    corners = ("X0", "Y0", "X1", "Y1")
+    add("--box", nargs=4, metavar=corners, action="append", default=[], help="a person in each photo, px; repeatable")
+    add("--output", metavar="FOLDER", default="predictions", help="where the results go (default: predictions)")
+    add("--threshold", metavar="SCORE", default="0.2", help="joints above this score are drawn (default: 0.2)")
+    add("--no-drawings", dest="drawings", action="store_false", help="only write results.json")
+    add_prediction(parser)
+    return parser
+
+
+def train_command(arguments: list[str]) -> int:
+    """vitruvian train RECIPE ..."""
+    from vitruvian.runs import changed, read_run
+
+    name = arguments.pop(0) if arguments and not arguments[0].startswith("-") else ""
+    parser = train_parser(name)
+    config = first_value(arguments, "--config")
+    if name:
+        recipe = find_recipe(name)
+        experiment = read_run(config, recipe()) if config else recipe()
+        parser.description = (recipe.__doc__ or "").replace("\n    ", "\n")
+    elif config:
+        experiment = read_run(config)
+    elif wants_help(arguments):
+        parser.print_help()
+        return 0
+    else:
+        raise InputError(
+            "which recipe? give its name first: vitruvian train RECIPE ... (vitruvian list names them all)"
+        )
+    fields = list(fields_of(experiment))
+    add_fields(parser, fields)
+    options = parser.read(arguments)
+    experiment = changed(experiment, given_values(fields, options), "the options")
+    experiment = with_joints_of_data(experiment)
+    output = Path(options.output or Path("runs", name or Path(config).parent.name))
+
+    from vitruvian.training import train
+
+    best = train(experiment, output, options.resume, options.deterministic, options.device, options.processes)
+    print(f"the best checkpoint is {best}; try: vitruvian predict PHOTO --weights {best}")
+    return 0
+
+
+def train_parser(recipe: str) -> Parser:
+    """The options of `vitruvian train` beside those of the experiment."""
+    parser = Parser(
+        f"train {recipe or 'RECIPE'}",
+        "Trains a network. RECIPE says what and how, and each of its fields can be set by an option:\n"
+        "vitruvian train RECIPE --help names them, vitruvian list the recipes.",
+    )
+    parser.add_argument("--config", metavar="FILE", help="run.yaml of a run to repeat; options win over it")
+    parser.add_argument("--output", metavar="FOLDER", help="where the run goes (default: runs/RECIPE)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run that the folder holds")
+    parser.add_argument("--deterministic", action="store_true", help="the same bits every time; slower on a GPU")
+    add_device(parser)
+    parser.add_argument("--processes", metavar="N", type=whole_number, default=1, help="GPUs that share each step")
+    return parser
+
+
+def find_recipe(name: str) -> Callable[[], Experiment]:
+    """The recipe of a name; raises InputError with the nearest one if there is none."""
+    from vitruvian.methods import recipes
+
+    found = recipes()
+    if name not in found:
+        near = nearest_name(name, found)
+        raise InputError(f"there is no recipe {name!r}; the nearest is {near!r} (vitruvian list names them all)")
+    return found[name]
+
+
+def with_joints_of_data(experiment: Experiment) -> Experiment:
+    """The experiment with the joints that its data have labelled, where the recipe has others."""
+    from dataclasses import replace
+
+    from vitruvian.data.reading import read_skeleton
+
+    if not experiment.dataset.path:
+        raise InputError("which data? give the annotation file to train on: --data FILE")
+    skeleton = read_skeleton(experiment.dataset.path)
+    if skeleton.joints == experiment.skeleton.joints:
+        return experiment
+    print(
+        f"the joints are the {skeleton.num_joints} of {experiment.dataset.path} ({', '.join(skeleton.joints)}), "
+        f"not the {experiment.skeleton.num_joints} of the recipe"
+    )
+    return replace(experiment, skeleton=skeleton)
+
+
+def evaluate_command(arguments: list[str]) -> int:
+    """vitruvian evaluate --data FILE ..."""
+    parser = evaluate_parser()
+    if wants_help(arguments) and not first_value(arguments, "--weights"):
+        parser.print_help()
+        return 0
+
+    from vitruvian.data.reading import read_labels
+    from vitruvian.files import write_atomically
+    from vitruvian.scoring import figures_table, score_results, without_nan
+
+    if first_value(arguments, "--results"):
+        options = parser.read(arguments)
+        scores = options.json or Path(options.results).with_suffix(".scores.json")
+        labels = read_labels(options.data, options.images)
+        figures = {"data": options.data, "results": options.results, **score_results(options.results, labels)}
+    else:
+        predictor, weights, options = predictor_to_evaluate(parser, arguments)
+        scores = options.json or Path(options.output, "scores.json")
+        labels = read_labels(options.data, options.images)
+        figures = {"weights": weights, **predict_and_score(predictor, labels, options)}
+        print(f"{weights} on {options.data}, {len(labels.photos)} photos: " + conditions(figures))
+    write_atomically(scores, lambda temporary: temporary.write_text(json.dumps(without_nan(figures), indent=1) + "\n"))
+    print(f"{figures['people']} people annotated, {figures['poses']} poses found\n")
+    print(figures_table(figures) or "no figure can be computed from these labels and results")
+    print(f"\nresults in {figures['results']}, scores in {scores}")
+    return 0
+
+
+def evaluate_parser() -> Parser:
+    """The options of `vitruvian evaluate` beside those of the network's method."""
+    parser = Parser(
+        "evaluate",
+        "Predicts everybody in a data set into a file of COCO results, and scores the file.\n"
+        "--weights NAME --help also names the fields of that network's method, which options can change.",
+        "--data FILE [options]",
+    )
+    add = parser.add_argument
+    add("--data", "--dataset.path", metavar="FILE", required=True, help="annotations to score against")
+    add("--images", metavar="FOLDER", default="", help="the photos (default: the usual places beside the annotations)")
+    add("--weights", metavar="NAME|FILE", help=f"the network (default: {DEFAULT_WEIGHTS})")
+    add("--detections", metavar="FILE", default="", help="detected boxes as COCO JSON (default: the annotated boxes)")
+    add(
+        "--output",
+        metavar="FOLDER",
+        default="evaluation",
+        help="for results.json and scores.json (default: evaluation)",
+    )
+    add("--json", metavar="FILE", help="for the scores alone, in place of scores.json")
+    add("--results", metavar="FILE", help="score this file of COCO results instead of predicting")
+    modes = "box_keypoint, box_rle, box or keypoint"
+    add("--score", metavar="MODE", help=f"what a person's score is made of: {modes} (default: the network's own)")
+    add_prediction(parser)
+    return parser
+
+
+def predictor_to_evaluate(parser: Parser, arguments: list[str]) -> tuple[Predictor, str, argparse.Namespace]:
+    """The network with the options' changes to its method, its file, and all options."""
+    from vitruvian import checkpoints
+    from vitruvian.methods import build_empty, experiment_from_dict
+    from vitruvian.prediction import Predictor, checkpoint_path
+    from vitruvian.runs import changed
+
+    weights = checkpoint_path(first_value(arguments, "--weights") or DEFAULT_WEIGHTS)
+    state, values = checkpoints.load(weights)
+    experiment = experiment_from_dict(values, str(weights))
+    fields = [one for one in fields_of(experiment) if one.name.startswith("method.")]
+    add_fields(parser, fields)
+    options = parser.read(arguments)
+    experiment = changed(experiment, given_values(fields, options), "the options")
+    method = build_empty(experiment)
+    checkpoints.load_state(method, state, weights)
+    return Predictor(method, experiment, options.device), str(weights), options
+
+
+def predict_and_score(predictor: Predictor, labels: Labels, options: argparse.Namespace) -> dict[str, Any]:
+    """Figures of a network on labels, by way of a results file."""
+    from vitruvian.data.boxes import read_boxes
+    from vitruvian.evaluation import evaluate
+    from vitruvian.metrics.oks import ScoreMode
+
+    boxes = read_boxes(options.detections, labels) if options.detections else None
+    mode = parse(options.score, ScoreMode, "--score") if options.score else None
+    results = make_folder(options.output) / "results.json"
+    figures = evaluate(predictor, labels, results, boxes, options.flip, options.batch_size, mode)
+    return {**figures, "detections": options.detections}
+
+
+def conditions(figures: dict[str, Any]) -> str:
+    """Under which conditions figures were obtained, in words."""
+    boxes = f"boxes of {figures['detections']}" if figures["detections"] else "annotated boxes with score 1"
+    return f"{boxes}, flip {'on' if figures['flip'] else 'off'}, person score {figures['score']}"
+
+
+def make_folder(path: str | Path) -> Path:
+    """The folder `path`, made if it is not there; raises InputError where it cannot be."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: no folder can be made there ({error.strerror}); choose another") from None
+    return Path(path)
+
+
+def import_command(arguments: list[str]) -> int:
+    """vitruvian import-weights FILE RECIPE --output OUT.safetensors"""
+    parser = Parser(
+        "import-weights",
+        "Makes a checkpoint of the weights that another program has trained.",
+        "FILE RECIPE --output OUT.safetensors",
+    )
+    parser.add_argument("file", metavar="FILE", help="PyTorch, pickle, NumPy or safetensors file; no code in it is run")
+    parser.add_argument("recipe", metavar="RECIPE", help="what network they are of (vitruvian list)")
+    parser.add_argument("--output", metavar="FILE", required=True, help="the checkpoint to write, .safetensors")
+    options = parser.read(arguments)
+
+    from importlib import import_module
+
+    from vitruvian import checkpoints
+    from vitruvian.foreign import read_foreign
+    from vitruvian.methods import build_empty, experiment_to_dict, method_name
+
+    experiment = find_recipe(options.recipe)()
+    names = import_module(f"vitruvian.methods.{method_name(experiment)}.weights")
+    state = checkpoints.state_dict_of(read_foreign(options.file), options.file)
+    try:
+        fitted = names.from_reference(state, build_empty(experiment))
+    except InputError as error:
+        raise InputError(f"{options.file}: {error}; perhaps it is of another recipe than {options.recipe}") from None
+    source = {"imported_from": Path(options.file).name}
+    checkpoints.save(options.output, fitted.state, experiment_to_dict(experiment), source)
+    print(f"{options.output}: {len(fitted.state)} tensors from {options.file}")
+    for what, reasons in (("dropped", fitted.dropped), ("not in the file", fitted.kept)):
+        for reason in dict.fromkeys(reasons.values()):
+            names = [name for name, given in reasons.items() if given == reason]
+            print(f"{what}, {reason}: {', '.join(names)}")
+    return 0
+
+
+def list_command(arguments: list[str]) -> int:
+    """vitruvian list"""
+    Parser("list", "Names the networks that come with Vitruvian, the methods and the recipes.").read(arguments)
+    from vitruvian.methods import METHODS, recipes
+    from vitruvian.prediction import SHIPPED
+
+    print("networks (--weights NAME):")
+    print(columns([shipped_row(path) for path in sorted(SHIPPED.glob("*.safetensors"))]) or "  none")
+    print("\nmethods:")
+    print(
+        columns([[f"  {name}", first_sentence(sys.modules[one.__module__].__doc__)] for name, one in METHODS.items()])
+    )
+    print("\nrecipes (vitruvian train RECIPE --data FILE):")
+    print(columns([[f"  {name}", first_sentence(recipe.__doc__)] for name, recipe in recipes().items()]))
+    return 0
+
+
+def shipped_row(path: Path) -> list[str]:
+    """Name, joints, input and file size, and the score that the file says, of a shipped network."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    experiment = json.loads(metadata["experiment"])
+    joints = f"{len(experiment['skeleton']['joints'])} joints of {experiment['skeleton']['name']}"
+    width, height = experiment["method"]["framing"]["size"]
+    size = f"{width}x{height} px, {path.stat().st_size / 1e6:.1f} MB"
+    return [f"  {path.stem}", experiment["name"], joints, size, metadata.get("score", "")]
+
+
+def first_sentence(text: str | None) -> str:
+    """The first sentence of a docstring, as one line."""
+    paragraph = " ".join((text or "").strip().partition("\n\n")[0].split())
+    return paragraph.partition(". ")[0].removesuffix(".")
+
+
+def columns(rows: list[list[str]]) -> str:
+    """Rows of text with their columns below each other; empty without rows."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def add_prediction(parser: Parser) -> None:
+    """The options for how photos are looked at."""
+    flip = "look at the mirrored crops too: more accurate, twice the time (default: --flip)"
+    parser.add_argument("--flip", action="store_true", default=True, help=flip)
+    parser.add_argument("--no-flip", dest="flip", action="store_false", help="only look at the crops as they are")
+    size = "people at a time (default: what suits the device)"
+    parser.add_argument("--batch-size", metavar="N", type=whole_number, help=size)
+    add_device(parser)
+
+
+def add_device(parser: Parser) -> None:
+    """The option for where to compute."""
+    parser.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1 (default: auto)")
+
+
+def whole_number(text: str) -> int:
+    """A whole number from 1, for options."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
