@@ -16,7 +16,7 @@ from vitruvian.errors import InputError
 from vitruvian.evaluation import evaluate, rows_of
 from vitruvian.geometry import Framing
 from vitruvian.sample import People, Photo, Poses
-from vitruvian.scoring import aligned, figures_table, score_results, without_nan
+from vitruvian.scoring import aligned, figures_table, missing_figures, score_results, without_nan
 from vitruvian.skeletons import LSP, MPII
 
 CATEGORY = 3
@@ -166,9 +166,11 @@ def test_rows_are_found_again_in_any_order() -> None:
 
 
 def test_networks_of_other_joints_are_refused(labels: Labels, tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match=r"people\.json labels the 14 joints of 'lsp' \(.*but the network finds the 16"
-    ):
+    message = (
+        r"people\.json labels the 14 joints of 'lsp', but the network finds the 16 of 'mpii' "
+        r"\(joint 6 is right_wrist there and pelvis here\)"
+    )
+    with pytest.raises(InputError, match=message):
         evaluate(Oracle(labels, skeleton=MPII), labels, tmp_path / "results.json")
     turned = replace(LSP, joints=LSP.joints[::-1])
     with pytest.raises(InputError, match="the same joints in the same order"):
@@ -309,6 +311,18 @@ def test_the_table_is_aligned() -> None:
         "  right shoulder to left hip           20.00",
         "  half the box's longer side            5.00",
     ]
+
+
+def test_what_is_missing_is_explained() -> None:
+    mpii, lsp = Labels(Path("a/valid.json"), MPII, ()), Labels(Path("a/val.json"), LSP, ())
+    assert missing_figures({"AP": 0.5}, lsp) == [
+        "no PCK: it is of people whose own boxes were looked into, in data with shoulders and hips"
+    ]
+    assert missing_figures({"torso_pck": {}}, lsp) == []
+    assert missing_figures({"torso_pck": {}}, mpii) == [
+        "no PCKh: the sizes of the heads are missing; put gt_valid.mat beside a/valid.json"
+    ]
+    assert missing_figures({"torso_pck": {}, "PCKh": {}}, mpii) == []
 
 
 def test_json_has_no_nan() -> None:

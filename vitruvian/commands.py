@@ -163,7 +163,7 @@ def evaluate_command(arguments: list[str]) -> int:
 
     from vitruvian.data.reading import read_labels
     from vitruvian.files import write_atomically
-    from vitruvian.scoring import figures_table, score_results, without_nan
+    from vitruvian.scoring import figures_table, missing_figures, score_results, without_nan
 
     if first_value(arguments, "--results"):
         options = parser.read(arguments)
@@ -178,7 +178,7 @@ def evaluate_command(arguments: list[str]) -> int:
         print(f"{weights} on {options.data}, {len(labels.photos)} photos: " + conditions(figures))
     write_atomically(scores, lambda temporary: temporary.write_text(json.dumps(without_nan(figures), indent=1) + "\n"))
     print(f"{figures['people']} people annotated, {figures['poses']} poses found\n")
-    print(figures_table(figures) or "no figure can be computed from these labels and results")
+    print("\n\n".join(part for part in (figures_table(figures), *missing_figures(figures, labels)) if part))
     print(f"\nresults in {figures['results']}, scores in {scores}")
     return 0
 

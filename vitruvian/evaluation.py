@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,11 +96,15 @@ def evaluate(
 def check_joints(skeleton: Skeleton, labels: Labels) -> None:
     """Raises InputError when a network's joints are not those of the labels, in the same order."""
     other = labels.skeleton
-    if skeleton.joints != other.joints:
+    pairs = enumerate(zip_longest(other.joints, skeleton.joints, fillvalue="none"))
+    different = next(
+        (f"joint {i} is {theirs} there and {ours} here" for i, (theirs, ours) in pairs if theirs != ours), ""
+    )
+    if different:
         raise InputError(
-            f"{labels.path} labels the {other.num_joints} joints of {other.name!r} ({', '.join(other.joints)}), but "
-            f"the network finds the {skeleton.num_joints} of {skeleton.name!r} ({', '.join(skeleton.joints)}); choose "
-            "data or a network with the same joints in the same order"
+            f"{labels.path} labels the {other.num_joints} joints of {other.name!r}, but the network finds the "
+            f"{skeleton.num_joints} of {skeleton.name!r} ({different}); choose data or a network with the same joints "
+            "in the same order"
         )
 
 

@@ -13,6 +13,7 @@ from vitruvian.data.labels import Labels, field, numbers, read_json, trainable
 from vitruvian.errors import InputError
 from vitruvian.metrics.coco import FIGURES, evaluate_coco
 from vitruvian.metrics.pck import pckh, torso_pck
+from vitruvian.skeletons import MPII
 
 TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 
@@ -144,6 +145,15 @@ def torso_figures(found: dict[str, float], joints: tuple[str, ...]) -> dict[str,
         "torso_pck": {joint: {f"@{at}": found[f"{joint}@{at}"] for at in thresholds} for joint in joints},
         "torso_lengths": {name: found[name] for name in ("torso", "other torso", "box")},
     }
+
+
+def missing_figures(figures: dict[str, Any], labels: Labels) -> list[str]:
+    """Why figures that one might look for are not there, one line each."""
+    if "torso_pck" not in figures and "PCKh" not in figures:
+        return ["no PCK: it is of people whose own boxes were looked into, in data with shoulders and hips"]
+    if "PCKh" not in figures and labels.skeleton.joints == MPII.joints:
+        return [f"no PCKh: the sizes of the heads are missing; put gt_{labels.path.stem}.mat beside {labels.path}"]
+    return []
 
 
 def without_nan(value: Any) -> Any:
