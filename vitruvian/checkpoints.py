@@ -59,10 +59,25 @@ def save(
     def write(temporary: Path) -> None:
         try:
             save_file(tensors, temporary, {**metadata, **(extra or {})})
+            _sort_metadata(temporary)
         except SafetensorError as error:  # its way to say that the disk is full
             raise OSError(str(error)) from error
 
     write_atomically(path, write)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Puts the metadata into alphabetical order in place: safetensors leaves it to chance, and equal content should
+    make equal files.
+    """
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= size:
+            file.seek(8)
+            file.write(text.ljust(size))
 
 
 def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

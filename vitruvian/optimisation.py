@@ -1,15 +1,18 @@
-"""How weights move: parameter groups, learning rates, clipping, mixed precision and the moving average."""
+"""How weights move: parameter groups, learning rates and the moving average."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from vitruvian.errors import InputError
 from vitruvian.experiment import Training
 
 MOMENTUM = 0.9
@@ -19,54 +22,63 @@ MOMENTUM = 0.9
 def parameter_groups(method: nn.Module, training: Training) -> list[dict[str, Any]]:
     """The parameters that learn, grouped by weight decay and by the factor on their learning rate.
 
-    Biases, parameters of norms and position embeddings have no weight decay: all that is named `pos_embed` or has
-    fewer than two dimensions. With `layer_decay` below 1, layer i of a plain ViT of depth D learns at
-    layer_decay^(D + 1 - i): patch and position embedding are layer 0, block i is layer i + 1, what follows is D + 1
-    (BEiT, ICLR 2022, appendix).
+    Biases, parameters of norms and position embeddings have no weight decay: all that has fewer than two dimensions or
+    is named `pos_embed`. With `layer_decay` other than 1, layer i of a plain ViT of D blocks learns at
+    layer_decay^(D + 1 - i) (BEiT, ICLR 2022): patch and position embeddings are layer 0, block i is layer i + 1, what
+    follows is layer D + 1.
 
     Returns:
         groups for a torch optimizer, each with `params`, `weight_decay`, `lr`, and `factor`, the share of the learning
         rate that the group gets.
+
+    Raises:
+        InputError: nothing learns, or a layer decay is given and the network has no blocks.
     """
     named = [(name, parameter) for name, parameter in method.named_parameters() if parameter.requires_grad]
+    if not named:
+        raise InputError(f"{type(method).__name__} has no parameter that learns; there is nothing to train")
     depth = vit_depth([name for name, _ in named]) if training.layer_decay != 1 else 0
+    if training.layer_decay != 1 and not depth:
+        raise InputError(
+            f"training.layer_decay is {training.layer_decay}, but the network has no ViT's blocks; set it to 1"
+        )
     groups: dict[tuple[float, float], list[Tensor]] = {}
     for name, parameter in named:
-        plain = parameter.ndim < 2 or name.endswith("pos_embed")
+        undecayed = parameter.ndim < 2 or name.endswith("pos_embed")
         factor = training.layer_decay ** (depth + 1 - vit_layer(name, depth)) if depth else 1.0
-        groups.setdefault((0.0 if plain else training.weight_decay, factor), []).append(parameter)
+        groups.setdefault((0.0 if undecayed else training.weight_decay, factor), []).append(parameter)
     return [
         {"params": parameters, "weight_decay": decay, "lr": training.learning_rate * factor, "factor": factor}
         for (decay, factor), parameters in groups.items()
     ]
 
 
-def vit_depth(names: list[str]) -> int:
-    """How many blocks the ViT with these parameters has; 0: it is none."""
+def vit_depth(names: Iterable[str]) -> int:
+    """How many blocks the ViT with parameters of these names has; 0: it is none."""
     return 1 + max((block for block in map(_block, names) if block is not None), default=-1)
 
 
 def vit_layer(name: str, depth: int) -> int:
-    """The layer of a parameter, 0 to depth + 1."""
+    """The layer of a parameter in a ViT of `depth` blocks, 0 to depth + 1."""
     block = _block(name)
     if block is not None:
         return block + 1
-    return 0 if re.search(r"(^|\.)(patch_embed|pos_embed|cls_token)(\.|$)", name) else depth + 1
+    return 0 if re.search(r"(^|\.)(patch_embed|pos_embed)(\.|$)", name) else depth + 1
 
 
 def _block(name: str) -> int | None:
-    found = re.search(r"(?:^|\.)backbone\..*?\bblocks\.(\d+)\.", name)
+    found = re.search(r"(?:^|\.)backbone\.(?:\w+\.)?blocks\.(\d+)\.", name)
     return int(found[1]) if found else None
 
 
 def learning_rate_factor(step: int, steps_per_epoch: int, training: Training) -> float:
     """What the learning rate is multiplied by at a step.
 
-    Warm-up rises from `warmup_factor` at step 0 to 1 at step `warmup_steps`, on top of the schedule: `gamma` for each
-    milestone (an epoch) that is passed, or half a cosine over all steps.
+    Warm-up rises in equal parts from `warmup_factor` at step 0 to 1 at step `warmup_steps`, on top of the schedule:
+    `gamma` for each milestone that is passed, or half a cosine that ends at 0 after the last step.
 
     Args:
-        step: steps taken before this one, in all epochs together.
+        step: steps before this one, in all epochs together.
         steps_per_epoch: steps of one epoch.
         training: warm-up and schedule.
     """
@@ -74,7 +86,8 @@ def learning_rate_factor(step: int, steps_per_epoch: int, training: Training) ->
     if step < training.warmup_steps:
         warmup = training.warmup_factor + (1 - training.warmup_factor) * step / training.warmup_steps
     if training.schedule == "cosine":
-        return warmup * 0.5 * (1 + math.cos(math.pi * min(step / (training.epochs * steps_per_epoch), 1.0)))
+        done = min(step / (training.epochs * steps_per_epoch), 1.0)
+        return warmup * 0.5 * (1 + math.cos(math.pi * done))
     epoch = step // steps_per_epoch
     return warmup * training.gamma ** sum(epoch >= milestone for milestone in training.milestones)
 
@@ -95,28 +108,34 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 class Average:
-    """The exponential moving average of all weights and buffers of a network; integers are taken as they are."""
+    """The exponential moving average of a network's weights and buffers; integers are taken as they are.
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.state = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+    The network must stay on its device: the tensors are paired once, since looking them up by name takes longer than
+    averaging them.
+    """
 
-    @torch.no_grad()
-    def update(self, module: nn.Module) -> None:
-        """average <- decay average + (1 - decay) weights, after each move of the weights."""
-        state = module.state_dict()
-        floating = [name for name, tensor in self.state.items() if tensor.is_floating_point()]
-        torch._foreach_lerp_([self.state[n] for n in floating], [state[n].detach() for n in floating], 1 - self.decay)
-        for name in self.state.keys() - set(floating):
-            self.state[name].copy_(state[name])
+    def __init__(self, module: nn.Module, decay: float, state: Mapping[str, Tensor] | None = None) -> None:
+        self._current = {name: tensor.detach() for name, tensor in module.state_dict().items()}
+        self._state = {name: tensor.clone() for name, tensor in self._current.items()}
+        for name, tensor in self._state.items():
+            if state is not None:
+                tensor.copy_(state[name])
+        floating = [name for name, tensor in self._current.items() if tensor.is_floating_point()]
+        self._pairs = [self._state[name] for name in floating], [self._current[name] for name in floating]
+        self._merge = get_ema_multi_avg_fn(decay)
 
-    def load(self, state: dict[str, Tensor]) -> None:
-        """Takes over a stored average."""
-        for name, tensor in self.state.items():
-            tensor.copy_(state[name])
+    def update(self) -> None:
+        """average <- decay * average + (1 - decay) * weights; called after each move of the weights."""
+        self._merge(*self._pairs, None)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The averaged tensors by name: views, which the next update changes."""
+        for name, tensor in self._state.items():
+            if not tensor.is_floating_point():
+                tensor.copy_(self._current[name])
+        return dict(self._state)
 
 
-def all_finite(tensors: Iterator[Tensor]) -> bool:
+def all_finite(tensors: Iterable[Tensor]) -> bool:
     """Whether no number is NaN or infinite; waits for the device once."""
-    norms = torch._foreach_norm([tensor.detach() for tensor in tensors if tensor.is_floating_point()], float("inf"))
-    return bool(torch.stack([norm.float() for norm in norms]).isfinite().all())
+    return bool(get_total_norm(tensors, norm_type=math.inf).isfinite())

@@ -2,106 +2,157 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import errno
+import os
 import shutil
 from pathlib import Path
 
 import torch
 
 from vitruvian import checkpoints
+from vitruvian.data.labels import Labels
 from vitruvian.data.loading import EpochBatches, PersonCrops
 from vitruvian.data.reading import read_labels
 from vitruvian.errors import InputError
 from vitruvian.experiment import Experiment, Method
 from vitruvian.files import write_atomically
-from vitruvian.methods import build
-from vitruvian.training_state import BEST, LAST, SCORES, STATE, check_same, load_state, plain
-from vitruvian.validation import score
+from vitruvian.methods import build, build_empty
+from vitruvian.optimisation import parameter_groups
+from vitruvian.runs import RUN, write_run
+from vitruvian.training_state import BEST, LAST, STATE, check_place, find_state, prepare_folder
 
 
 def train(
-    experiment: Experiment, output: Path, resume: bool = False, deterministic: bool = False, device: str = "auto"
+    experiment: Experiment,
+    output: str | Path,
+    resume: bool = False,
+    deterministic: bool = False,
+    device: str = "auto",
+    processes: int = 1,
 ) -> Path:
     """Trains an experiment into the folder `output` and returns the path of its best checkpoint.
 
+    The folder gets run.yaml, best.safetensors and last.safetensors, state.pt to go on from, losses.csv, scores.csv and
+    the results.json that was scored last, pictures, and a folder for TensorBoard. A run that was killed at any moment
+    and resumed ends with the weights that it would have had anyway: bit for bit on a CPU, or with `deterministic`, on
+    the same kind of machine with as many threads.
+
     Args:
         experiment: what to train, on what and how.
-        output: the folder of the run: checkpoints, state, logs.
+        output: the folder of the run.
         resume: go on with the run that `output` holds.
-        deterministic: the same weights bit for bit on every run on the same device; a CPU always does so.
-        device: "auto", "cpu", "cuda" or "cuda:1".
+        deterministic: use only algorithms that give the same bits every time; slower, and needed on a GPU alone.
+        device: "auto", "cpu", "cuda" or one of several GPUs, such as "cuda:1".
+        processes: how many share each step, on as many GPUs; ignored under torchrun, which says it itself.
 
     Raises:
-        InputError: the data, the folder or the experiment does not allow it; a loss became NaN; the disk is full.
+        InputError: data, folder, device or experiment do not allow it; a loss became NaN; the disk is full.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the state is written and the message says how to go on.
     """
     try:
         from vitruvian.training_loop import Loop, fit
     except ModuleNotFoundError as error:
         raise InputError(f"training needs {error.name}: pip install 'vitruvian[train]'") from None
-    output, training = Path(output), experiment.training
-    state = prepare_folder(output, experiment, resume)
-    labels = read_labels(experiment.dataset.path, experiment.dataset.images)
-    crops = PersonCrops(
-        labels, experiment.method.framing, experiment.augmentation, experiment.seed, experiment.dataset.limit
+    output = Path(output)
+    device = find_device(device, processes)
+    processes, machines = launched(processes)
+    if rank() == 0:
+        prepare_folder(output, resume)
+    state = find_state(output, experiment)
+    crops, val = read_data(experiment)
+    batches = EpochBatches(
+        len(crops), experiment.training.batch_size, experiment.seed, rank(), world=processes * machines
     )
-    if not len(crops):
-        raise InputError(f"{labels.path}: nobody in it has a labelled joint and a box; there is nothing to learn from")
-    batches = EpochBatches(len(crops), training.batch_size, experiment.seed)
     if not batches.batches_per_epoch:
-        raise InputError(f"{labels.path}: {len(crops)} people do not fill one batch of {training.batch_size}")
-    torch.manual_seed(experiment.seed)
-    method = build(experiment)
-    if training.start_from and not state:
-        weights, _ = checkpoints.load(training.start_from)
-        checkpoints.load_state(method, weights, training.start_from)
-    val = (
-        read_labels(experiment.dataset.val_path, experiment.dataset.val_images) if experiment.dataset.val_path else None
-    )
-
-    def score_epoch(scored: Method, epoch: int) -> None:
-        if val is None or (epoch % training.score_every and epoch != training.epochs):
-            return
-        figures = score(scored, val, training.batch_size, next(scored.parameters()).device)
-        rows = read_scores(output / SCORES)
-        best = max((float(row[training.metric]) for row in rows), default=float("-inf"))
-        if figures[training.metric] > best:
-            checkpoints.save(output / BEST, scored.state_dict(), plain(experiment), {"epoch": str(epoch)})
-        write_scores(output / SCORES, [*rows, {"epoch": str(epoch), **{k: str(v) for k, v in figures.items()}}])
-        print(f"epoch {epoch}: " + ", ".join(f"{name} {value:.2f}" for name, value in figures.items()), flush=True)
-
-    loop = Loop(method, experiment, batches, crops, output, score_epoch, state)
-    fit(loop, device, deterministic)
-    if not (output / BEST).exists():
+        raise InputError(
+            f"{crops.labels.path}: {len(crops)} people do not fill one step of {processes * machines} x "
+            f"training.batch_size {experiment.training.batch_size}; lower it"
+        )
+    if state:
+        check_place(state, batches.batches_per_epoch, processes * machines, output / STATE)
+        threads = state.get("threads", torch.get_num_threads())
+        if threads != torch.get_num_threads():
+            print(
+                f"{threads} threads before, {torch.get_num_threads()} now: on a CPU the last bits of the weights differ"
+            )
+    method = starting_method(experiment, from_state=state is not None)
+    if rank() == 0:
+        write_run(output / RUN, experiment)
+    loop = Loop(method, experiment, crops, batches, val, output, state)
+    try:
+        fit(loop, device, processes, machines, deterministic)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise InputError(f"{output}: the disk is full; free some space and resume with --resume") from error
+    if not loop.done:
+        raise KeyboardInterrupt(
+            f"stopped after step {loop.step} of {loop.steps}; the same command with --resume goes on from there"
+        )
+    if rank() == 0 and not (output / BEST).exists():  # nothing was scored
         write_atomically(output / BEST, lambda temporary: shutil.copyfile(output / LAST, temporary))
     return output / BEST
 
 
-def prepare_folder(output: Path, experiment: Experiment, resume: bool) -> dict | None:
-    """Makes the folder of a run; the state to go on from, if it is a run that is resumed."""
-    there = (output / STATE).exists()
-    if there and not resume:
-        raise InputError(f"{output} holds a run already: add --resume to go on with it, or choose another folder")
-    if there:
-        state = load_state(output / STATE)
-        check_same(state["experiment"], plain(experiment), output / STATE)
-        return state
-    output.mkdir(parents=True, exist_ok=True)
-    return None
+def read_data(experiment: Experiment) -> tuple[PersonCrops, Labels | None]:
+    """The training samples, and the labels to score on where there are any.
+
+    Raises InputError when nobody can be learnt from, or the joints are not those of the experiment.
+    """
+    dataset = experiment.dataset
+    if not dataset.path:
+        raise InputError("dataset.path is empty; give the annotation file to train on (--data FILE)")
+    labels = read_labels(dataset.path, dataset.images)
+    crops = PersonCrops(labels, experiment.method.framing, experiment.augmentation, experiment.seed, dataset.limit)
+    if not len(crops):
+        raise InputError(f"{labels.path}: nobody in it has a labelled joint and a box; there is nothing to learn from")
+    val = read_labels(dataset.val_path, dataset.val_images) if dataset.val_path else None
+    for one in (labels, val):
+        joints = experiment.skeleton.joints
+        if one and one.skeleton.joints != joints:
+            raise InputError(
+                f"{one.path}: its {one.skeleton.num_joints} joints are {', '.join(one.skeleton.joints)}; the "
+                f"experiment learns {len(joints)}: {', '.join(joints)}"
+            )
+    return crops, val
 
 
-def read_scores(path: Path) -> list[dict[str, str]]:
-    """The rows of the table of scores."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+def starting_method(experiment: Experiment, from_state: bool) -> Method:
+    """The network that a run starts from; a resumed run finds its weights in its state."""
+    start = experiment.training.start_from
+    torch.manual_seed(experiment.seed)
+    method = build_empty(experiment) if start or from_state else build(experiment)
+    if start and not from_state:
+        weights, _ = checkpoints.load(start)
+        checkpoints.load_state(method, weights, start)
+    parameter_groups(method, experiment.training)  # says now what is wrong
+    return method
 
 
-def write_scores(path: Path, rows: list[dict[str, str]]) -> None:
-    """Writes the table of scores."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[-1]))
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, lambda temporary: temporary.write_text(text.getvalue()))
+def find_device(device: str, processes: int) -> str:
+    """ "cpu", "cuda" or "cuda:N".
+
+    Raises InputError when there is no such device, or not one for each process.
+    """
+    kind, _, index = device.partition(":")
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if kind not in ("cpu", "cuda") or (index and (kind == "cpu" or not index.isdecimal())):
+        raise InputError(f"device {device!r} is unknown; give auto, cpu, cuda or cuda:0")
+    found = torch.cuda.device_count()
+    if kind == "cuda" and max(processes, int(index or 0) + 1) > found:
+        raise InputError(f"device {device!r} with {processes} processes: {found} GPUs were found")
+    if index and processes > 1:
+        raise InputError(f"device {device!r} is one GPU, but there are {processes} processes; give cuda")
+    return device
+
+
+def launched(processes: int) -> tuple[int, int]:
+    """Processes on this machine, and machines; torchrun says both."""
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", 0))
+    return (local, int(os.environ["WORLD_SIZE"]) // local) if local else (processes, 1)
+
+
+def rank() -> int:
+    """The number of this process among all; Lightning and torchrun put it into the environment."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0)))

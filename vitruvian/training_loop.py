@@ -1,284 +1,384 @@
-"""The training loop of every method as a module of Lightning's; nothing else imports Lightning."""
+"""The training loop of every method, as a module of Lightning's; no other file imports Lightning."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
-import csv
-import math
+import logging
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.utilities.types import STEP_OUTPUT
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
-from torch.utils.data import Sampler
 
-from vitruvian import checkpoints
-from vitruvian.data.loading import EpochBatches, Key, make_loader
+from vitruvian import checkpoints, validation
+from vitruvian.data.labels import Labels
+from vitruvian.data.loading import EpochBatches, PersonCrops, RemainingBatches, make_loader
 from vitruvian.errors import InputError
 from vitruvian.experiment import Experiment, Method
 from vitruvian.optimisation import Average, all_finite, build_optimizer, learning_rate_factor, set_learning_rate
 from vitruvian.sample import Batch
-from vitruvian.training_state import LAST, LOSSES, STATE, plain, save_state
+from vitruvian.training_logs import Logs, UnreadLosses
+from vitruvian.training_state import BEST, LAST, RESULTS, STATE, plain, save_state
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-class RemainingBatches(Sampler[list[Key]]):
-    """All batches from one step on to the end of the last epoch, so that workers run on from epoch to epoch."""
-
-    def __init__(self, batches: EpochBatches, step: int, epochs: int) -> None:
-        self.batches, self.step, self.epochs = batches, step, epochs
-
-    def __iter__(self) -> Iterator[list[Key]]:
-        epoch, start = divmod(self.step, self.batches.batches_per_epoch)
-        for self.batches.epoch in range(epoch, self.epochs):
-            self.batches.start = start
-            yield from self.batches
-            start = 0
+READ_SECONDS = 1.0
+"""Time between two looks at the losses: each look waits for the device."""
+PREVIEW = 8
+"""Photos that are scored before the first step."""
+AGREE_STEPS = 10
+"""Steps between two moments at which several processes agree on whether to stop."""
 
 
 class EpochStream:
     """One stream of batches, cut at the ends of the epochs: each iteration gives the rest of the epoch under way.
 
-    It has no length, which Lightning would take for that of all epochs though a resumed run begins with a shorter one.
+    It has no length: Lightning would take it for that of every epoch, though a resumed run begins with a shorter one.
     """
 
     def __init__(self, batches: Iterator[Batch], step: int, steps_per_epoch: int) -> None:
         self.batches, self.step, self.steps_per_epoch = batches, step, steps_per_epoch
+        self.waited = 0.0  # seconds
 
     def __iter__(self) -> Iterator[Batch]:
         for _ in range(self.steps_per_epoch - self.step % self.steps_per_epoch):
-            batch = next(self.batches, None)
+            start = time.monotonic()
+            try:
+                batch = next(self.batches, None)
+            except InputError as error:  # out of a worker it comes as a traceback, with its own line at the end
+                raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from None
             if batch is None:
                 return
+            self.waited += time.monotonic() - start
             self.step += 1
             yield batch
 
+    def close(self) -> None:
+        """Ends the workers, which ignore signals: left to themselves, they would keep the process from ending."""
+        shutdown = getattr(self.batches, "_shutdown_workers", None)  # torch has no public name for it
+        if shutdown:
+            shutdown()
+
 
 class Loop(lightning.LightningModule):
-    """What one step is, and what is written when.
+    """What a step is, and what is written when.
 
-    `step` counts the batches that are done, in all epochs together: it is the place of the run. States are written
-    only where the weights have just moved, so that no half-summed gradient has to be kept.
+    `step`, the batches that are done in all epochs together, is the place of the run. States are written only where
+    the weights have just moved, so that there is no half-summed gradient to keep.
     """
 
     def __init__(
         self,
         method: Method,
         experiment: Experiment,
+        crops: PersonCrops,
         batches: EpochBatches,
-        crops: Any,
+        val: Labels | None,
         folder: Path,
-        score: Callable[[Method, int], None],
         state: dict[str, Any] | None,
     ) -> None:
         super().__init__()
-        self.automatic_optimization = False
-        self.method, self.experiment, self.training_options = method, experiment, experiment.training
-        self.batches, self.crops, self.folder, self.score = batches, crops, folder, score
-        self.resumed, self.step = state, state["step"] if state else 0
-        self.steps_per_epoch = batches.batches_per_epoch
+        self.automatic_optimization = False  # ours, so that nothing but the state is needed to go on
+        self.method, self.experiment, self.options = method, experiment, experiment.training
+        self.crops, self.batches, self.val, self.folder, self.state = crops, batches, val, folder, state
+        self.step, self.steps_per_epoch = state["step"] if state else 0, batches.batches_per_epoch
         self.average: Average | None = None
-        self.pending: list[tuple[int, dict[str, Tensor], tuple]] = []  # losses that were not looked at yet
+        self.unread = UnreadLosses()
         self.read_at = time.monotonic()
+        self.logs: Logs | None = None
+        self.stream: EpochStream | None = None
+        self.asked = False  # by a signal to this process
+        self.looking = False  # at pictures and figures, which can be done again
+        self.done = False
+        self.stopping = False  # agreed between all processes
+        method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if state:
+            method.load_state_dict(state["method"])
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run."""
+        return self.options.epochs * self.steps_per_epoch
+
+    # What Lightning asks for before the first step.
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return build_optimizer(self.method, self.training_options)
+        self.optimizer = build_optimizer(self.method, self.options)
+        if self.state:
+            self.optimizer.load_state_dict(self.state["optimizer"])
+        return self.optimizer
 
     def train_dataloader(self) -> EpochStream:
-        remaining = RemainingBatches(self.batches, self.step, self.training_options.epochs)
+        remaining = RemainingBatches(self.batches, self.step, self.options.epochs)
         pin = self.trainer.strategy.root_device.type == "cuda"
-        loader = make_loader(self.crops, remaining, self.training_options.workers, pin)
-        return EpochStream(iter(loader), self.step, self.steps_per_epoch)
+        loader = make_loader(self.crops, remaining, self.options.workers, pin)
+        self.stream = EpochStream(iter(loader), self.step, self.steps_per_epoch)
+        return self.stream
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         return batch.to(device)
 
-    def on_train_start(self) -> None:
-        self.method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        precision = self.training_options.precision
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
-        if self.resumed:
-            self.method.load_state_dict(self.resumed["method"])
-        if self.training_options.ema:
-            self.average = Average(self.method, self.training_options.ema)
-        if self.resumed:
-            self.optimizers(use_pl_optimizer=False).load_state_dict(self.resumed["optimizer"])
-            self.scaler.load_state_dict(self.resumed["scaler"])
-            if self.average:
-                self.average.load(self.resumed["average"])
-        self.resumed = None
+    def on_fit_start(self) -> None:
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.options.precision == "fp16")
+        if self.state:
+            self.scaler.load_state_dict(self.state["scaler"])
+        if self.options.ema:
+            self.average = Average(self.method, self.options.ema, self.state["average"] if self.state else None)
+        if self.trainer.is_global_zero:
+            self.logs = Logs(self.folder, self.step, self.steps, self.steps_per_epoch)
+        if not self.state:
+            self.save_state()  # shows at once whether the disk has room for it
+            self.look()
+        elif self.step % self.steps_per_epoch == 0:
+            self.look()  # the kill may have come before it
+        self.state = None
+        self.read_at = time.monotonic()
 
-    def training_step(self, batch: Batch, batch_index: int) -> STEP_OUTPUT:
-        options = self.training_options
-        # Dropout and drop path become a function of the place, whatever was drawn before and by whom.
-        torch.manual_seed(hash((self.experiment.seed, self.step, self.global_rank)) & 0x7FFFFFFF)
-        group, moves = self._accumulation()
+    # A step.
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        # Dropout becomes a function of the place, whatever was drawn before and by whom.
+        torch.manual_seed((self.experiment.seed * self.steps + self.step) * self.trainer.world_size + self.global_rank)
+        group, moves = self.accumulation()
         with torch.no_grad():
             inputs = self.method.normalise(batch.inputs)
+            inside = batch.inside if self.method.config.framing.kind == "photo" else None
             targets = self.method.targets(batch)
-        with self._autocast():
-            maps = self.method(inputs, batch.inside if self.method.config.framing.kind == "photo" else None, targets)
+        precision = PRECISIONS.get(self.options.precision)
+        with torch.autocast(self.device.type, precision, enabled=precision is not None):
+            maps = self.method(inputs, inside, targets)
         losses = self.method.loss(as_float32(maps), targets)
-        with contextlib.nullcontext() if moves else self._no_sync():
-            self.manual_backward(self.scaler.scale(torch.stack(list(losses.values())).sum() / group))
+        with contextlib.nullcontext() if moves else self.without_exchange():
+            self.manual_backward(self.scaler.scale(sum(losses.values(), torch.zeros((), device=self.device)) / group))
         if moves:
-            self._move_weights()
-        self.pending.append((self.step, {k: v.detach() for k, v in losses.items()}, batch.image_ids))
+            self.move_weights()
+        self.unread.add(self.step, losses, batch.image_ids)
         self.step += 1
-        return None
 
-    def _accumulation(self) -> tuple[int, bool]:
-        """How many steps this step's gradients are added up with, and whether it is the last of them."""
-        wanted, place = self.training_options.accumulate, self.step % self.steps_per_epoch
+    def accumulation(self) -> tuple[int, bool]:
+        """How many steps' gradients this step's are added up with, and whether it is the last of them."""
+        wanted, place = self.options.accumulate, self.step % self.steps_per_epoch
         first = place - place % wanted
-        group = min(wanted, self.steps_per_epoch - first)  # an epoch's last group may be smaller
+        group = min(wanted, self.steps_per_epoch - first)  # the last group of an epoch may be smaller
         return group, place == first + group - 1
 
-    def _move_weights(self) -> None:
-        optimizer: Any = self.optimizers(use_pl_optimizer=False)
-        options = self.training_options
-        rate = options.learning_rate * learning_rate_factor(self.step, self.steps_per_epoch, options)
-        set_learning_rate(optimizer, rate)
-        if options.clip_norm:
-            self.scaler.unscale_(optimizer)
-            torch.nn.utils.clip_grad_norm_(self.method.parameters(), options.clip_norm)
-        self.scaler.step(optimizer)
-        self.scaler.update()
-        optimizer.zero_grad(set_to_none=True)
-        if self.average:
-            self.average.update(self.method)
-
-    def _autocast(self) -> contextlib.AbstractContextManager:
-        precision = PRECISIONS.get(self.training_options.precision)
-        return torch.autocast(self.device.type, precision, enabled=precision is not None)
-
-    def _no_sync(self) -> contextlib.AbstractContextManager:
+    def without_exchange(self) -> contextlib.AbstractContextManager:
+        """Processes keep their gradients to themselves until the weights move."""
         model: Any = self.trainer.model
         return model.no_sync() if hasattr(model, "no_sync") else contextlib.nullcontext()
 
-    def on_train_batch_end(self, outputs: STEP_OUTPUT, batch: Batch, batch_index: int) -> None:
-        if time.monotonic() - self.read_at > 1:
+    def move_weights(self) -> None:
+        """One step of the optimizer, and of the average."""
+        factor = learning_rate_factor(self.step, self.steps_per_epoch, self.options)
+        set_learning_rate(self.optimizer, self.options.learning_rate * factor)
+        if self.options.clip_norm:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.method.parameters(), self.options.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average:
+            self.average.update()
+
+    # After a step.
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        if time.monotonic() - self.read_at > READ_SECONDS:
             self.read_losses()
-        every = self.training_options.save_every
-        moved = (self.step % self.steps_per_epoch) % self.training_options.accumulate == 0
-        if (
-            self.step % self.steps_per_epoch
-            and every
-            and moved
-            and self.step % every < self.training_options.accumulate
-        ):
+        if self.trainer.world_size == 1:
+            self.stopping = self.asked
+        elif self.step % AGREE_STEPS == 0:
+            self.stopping = self.trainer.strategy.reduce_boolean_decision(self.asked or self.stopping, all=False)
+        place, accumulate, every = self.step % self.steps_per_epoch, self.options.accumulate, self.options.save_every
+        if place == 0 or place % accumulate:
+            return  # at the end of an epoch a state is written anyway
+        if self.stopping:
+            self.trainer.should_stop = True
+        if self.stopping or (every and self.step % every < accumulate):
             self.save_state()
 
     def on_train_epoch_end(self) -> None:
         if self.step % self.steps_per_epoch:
-            return
-        self.read_losses()
-        self.save_weights(LAST)
+            return  # stopped on the way
+        self.check()
+        if self.logs:
+            used = self.average.state_dict() if self.average else self.method.state_dict()
+            self.save_weights(LAST, used)
+            self.logs.end_epoch(self.step)
         self.save_state()
-        epoch = self.step // self.steps_per_epoch
-        if self.trainer.is_global_zero:
-            self.score(self.scored(), epoch)
+        if self.stopping:
+            self.trainer.should_stop = True  # a look can wait until the run goes on
+        else:
+            self.look()
 
-    def scored(self) -> Method:
-        """A copy of the network in evaluation mode, with the averaged weights where there are any."""
-        method = copy.deepcopy(self.method)
-        if self.average:
-            method.load_state_dict(self.average.state)
-        return method.eval()
-
-    def save_weights(self, name: str) -> None:
-        """Writes the weights that are used, averaged ones where there are any."""
-        if self.trainer.is_global_zero:
-            state = self.average.state if self.average else self.method.state_dict()
-            extra = {"epoch": str(self.step // self.steps_per_epoch)}
-            checkpoints.save(self.folder / name, state, plain(self.experiment), extra)
-
-    def save_state(self) -> None:
-        """Writes all that the next step depends on."""
+    def check(self) -> None:
+        """Raises InputError when the losses or the weights are not finite."""
         self.read_losses()
-        if not all_finite(self.method.parameters()):
-            raise InputError(f"the weights are NaN or infinite after step {self.step}; lower training.learning_rate")
-        if not self.trainer.is_global_zero:
-            return
-        optimizer: Any = self.optimizers(use_pl_optimizer=False)
-        state = {
-            "step": self.step,
-            "steps_per_epoch": self.steps_per_epoch,
-            "processes": self.trainer.world_size,
-            "experiment": plain(self.experiment),
-            "method": self.method.state_dict(),
-            "average": self.average.state if self.average else None,
-            "optimizer": optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-        }
-        save_state(self.folder / STATE, state)
+        if not all_finite([parameter.detach() for parameter in self.method.parameters()]):
+            raise InputError(self.remedy(f"the weights are NaN or infinite after step {self.step}"))
 
     def read_losses(self) -> None:
-        """Looks at the losses of the steps since the last time, all in one wait for the device, and logs their means."""
-        if not self.pending:
+        """Logs the mean losses of the steps since the last time; raises InputError when one is not finite."""
+        count = len(self.unread)
+        if not count:
             return
-        names = list(self.pending[0][1])
-        values = torch.stack([torch.stack([losses[name] for name in names]) for _, losses, _ in self.pending]).cpu()
-        bad = (~values.isfinite()).nonzero()
-        if len(bad):
-            (step, _, image_ids), name = self.pending[int(bad[0, 0])], names[int(bad[0, 1])]
-            raise InputError(
-                f"loss '{name}' is {float(values[tuple(bad[0])])} at step {step} (images {', '.join(map(str, image_ids))}); "
-                f"{self.folder / STATE} holds the last good state: lower training.learning_rate, or look at these images"
-            )
-        seconds, steps = time.monotonic() - self.read_at, len(self.pending)
-        self.pending, self.read_at = [], time.monotonic()
-        if self.trainer.is_global_zero:
-            rate = steps * self.batches.batch_size * self.trainer.world_size / seconds
-            self.log_losses(dict(zip(names, values.mean(0).tolist())), rate)
+        try:
+            means = self.unread.read()
+        except ValueError as error:
+            raise InputError(self.remedy(str(error))) from None
+        seconds = time.monotonic() - self.read_at
+        if self.logs:
+            rates = {
+                "learning_rate": max(group["lr"] for group in self.optimizer.param_groups),
+                "samples_per_second": count * self.batches.batch_size * self.trainer.world_size / seconds,
+                "waiting_for_data": self.stream.waited / seconds if self.stream else 0.0,
+            }
+            self.logs.losses(self.step, means, count, rates)
+        self.read_at = time.monotonic()
+        if self.stream:
+            self.stream.waited = 0.0
 
-    def log_losses(self, losses: dict[str, float], samples_per_second: float) -> None:
-        """One row of the table of losses, and one line on the screen."""
-        optimizer: Any = self.optimizers(use_pl_optimizer=False)
-        row = {
-            "step": self.step,
-            "epoch": round(self.step / self.steps_per_epoch, 3),
-            "learning_rate": max(group["lr"] for group in optimizer.param_groups),
-            "samples_per_second": round(samples_per_second, 1),
-            **losses,
-        }
-        path = self.folder / LOSSES
-        new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+    def remedy(self, problem: str) -> str:
+        """The message of a run that cannot go on because numbers ran away."""
+        return (
+            f"{problem}; {self.folder / STATE} holds the last good state. Look at these images, or lower "
+            "training.learning_rate or lengthen training.warmup_steps and train into another folder"
+        )
+
+    # What is written.
+
+    def save_state(self) -> None:
+        """Writes all that the steps to come depend on."""
+        self.check()
+        if self.trainer.is_global_zero:
+            state = {
+                "step": self.step,
+                "steps_per_epoch": self.steps_per_epoch,
+                "processes": self.trainer.world_size,
+                "threads": torch.get_num_threads(),
+                "experiment": plain(self.experiment),
+                "method": self.method.state_dict(),
+                "average": self.average.state_dict() if self.average else None,
+                "optimizer": self.optimizer.state_dict(),
+                "scaler": self.scaler.state_dict(),
+            }
+            save_state(self.folder / STATE, state)
+
+    def save_weights(self, name: str, weights: dict[str, Tensor]) -> None:
+        """Writes a checkpoint of these weights."""
+        extra = {"epoch": str(self.step // self.steps_per_epoch)}
+        checkpoints.save(self.folder / name, weights, plain(self.experiment), extra)
+
+    def look(self) -> None:
+        """A picture after each epoch; figures where they are due, and the best weights by them.
+
+        Before the first step the figures are of a few people only: they show whether the data is in order.
+        """
+        epoch, options = self.step // self.steps_per_epoch, self.options
+        if self.logs:
+            self.looking = True
+            self.look_at(epoch, self.logs)
+            self.looking = False
+        self.done = epoch == options.epochs
+
+    def look_at(self, epoch: int, logs: Logs) -> None:
+        """What `look` does, in the process that writes."""
+        options = self.options
+        method = copy.deepcopy(self.method)
+        if self.average:
+            method.load_state_dict(self.average.state_dict())
+        method.eval()
+        logs.picture(epoch, validation.picture(method, self.val or self.crops.labels))
+        rows = logs.scored()
+        due = epoch == 0 or epoch % options.score_every == 0 or epoch == options.epochs
+        if self.val is None or not due or any(int(row["epoch"]) == epoch for row in rows):
+            return
+        results = self.folder / RESULTS
+        figures = validation.score(method, self.val, self.experiment, results, limit=0 if epoch else PREVIEW)
+        if options.metric not in figures:
+            raise InputError(
+                f"training.metric is {options.metric!r}, but scoring on {self.val.path} gives {', '.join(figures)}; "
+                "choose one of these"
+            )
+        if epoch:
+            best = all(figures[options.metric] > float(row[options.metric]) for row in rows)
+            if best:
+                self.save_weights(BEST, method.state_dict())
+            logs.scores(epoch, figures)  # after the best weights: a kill in between scores once more
+            logs.say(f"epoch {epoch}: {options.metric} {figures[options.metric]:.4g}{', the best so far' * best}")
+
+    def close(self) -> None:
+        """Ends the logs and the loading."""
+        if self.stream:
+            self.stream.close()
+        if self.logs:
+            self.logs.close()
+            self.logs = None
 
 
 def as_float32(maps: Any) -> Any:
-    """Maps with all floating tensors in float32: losses are never computed in half precision."""
-    return type(maps)(*(m.float() if isinstance(m, Tensor) and m.is_floating_point() else m for m in maps))
+    """Maps, however nested, with floating tensors in float32: no loss is computed in half precision."""
+    if isinstance(maps, Tensor):
+        return maps.float() if maps.is_floating_point() else maps
+    if isinstance(maps, tuple):
+        parts = [as_float32(part) for part in maps]
+        return type(maps)(*parts) if hasattr(maps, "_fields") else tuple(parts)
+    return maps
 
 
-def fit(loop: Loop, device: str, deterministic: bool) -> None:
-    """Runs the loop from where it stands to its last epoch."""
+def fit(loop: Loop, device: str, processes: int, machines: int, deterministic: bool) -> None:
+    """Runs the loop from where it stands to its last epoch, or until a signal asks it to stop."""
     kind, _, index = device.partition(":")
-    kind = {"cuda": "gpu"}.get(kind, kind)
-    epochs = loop.training_options.epochs - loop.step // loop.steps_per_epoch
-    trainer = lightning.Trainer(
-        accelerator=kind,
-        devices=[int(index)] if index else 1,
-        max_epochs=epochs,
-        deterministic=deterministic,
-        benchmark=not deterministic,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
-    if math.isfinite(epochs) and epochs > 0:
-        trainer.fit(loop)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), stop_on_signals(loop):
+        warnings.filterwarnings("ignore", module=r"lightning\.")
+        trainer = lightning.Trainer(
+            accelerator="gpu" if kind == "cuda" else "cpu",
+            devices=[int(index)] if index else processes,
+            num_nodes=machines,
+            strategy="ddp" if processes * machines > 1 else "auto",
+            max_epochs=max(loop.options.epochs - loop.step // loop.steps_per_epoch, 0),
+            deterministic=deterministic,
+            benchmark=not deterministic,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+        try:
+            trainer.fit(loop)
+        except (SystemExit, KeyboardInterrupt, SIGTERMException):  # Lightning's ways to say that a signal came
+            if not loop.asked:
+                raise
+        finally:
+            loop.close()
+
+
+@contextlib.contextmanager
+def stop_on_signals(loop: Loop) -> Iterator[None]:
+    """Meanwhile the first Ctrl-C or SIGTERM asks the loop to stop after its step, and the second one ends at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, frame: Any) -> None:
+        if loop.asked or loop.looking:
+            loop.asked = True
+            raise KeyboardInterrupt
+        loop.asked = True
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

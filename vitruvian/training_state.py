@@ -1,8 +1,9 @@
-"""What a run keeps on the disk so that it can go on after a kill: its folder, its state file and its logs."""
+"""What a run keeps in its folder so that it can go on after a kill, and who may go on with it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,92 @@ from vitruvian.experiment import Experiment
 from vitruvian.files import write_atomically
 from vitruvian.methods import experiment_to_dict
 
-STATE, LAST, BEST, SCORES, LOSSES = "state.pt", "last.safetensors", "best.safetensors", "scores.csv", "losses.csv"
+STATE = "state.pt"
+LAST = "last.safetensors"
+BEST = "best.safetensors"
+RESULTS = "results.json"
 
 MAY_CHANGE = (
-    *("training.epochs", "training.workers", "training.score_every", "training.save_every", "training.start_from"),
+    *("training.epochs", "training.workers", "training.score_every", "training.save_every"),
     *("dataset.images", "dataset.val_path", "dataset.val_images", "dataset.detections", "score"),
 )
-"""Fields that a resumed run may have otherwise: none of them changes how a step is computed."""
+"""Fields that a resumed run may have otherwise than before: none of them changes what a step computes."""
 
 
 def plain(experiment: Experiment) -> dict[str, Any]:
     """The experiment as JSON gives it back: lists instead of tuples."""
     return json.loads(json.dumps(experiment_to_dict(experiment)))
+
+
+def prepare_folder(output: Path, resume: bool) -> None:
+    """Makes the folder of a run, and removes what a kill left half written in it.
+
+    Raises:
+        InputError: the folder holds a run that is not to be resumed, or none that can be.
+    """
+    held = next((name for name in (STATE, LAST, BEST) if (output / name).exists()), None)
+    if held and not resume:
+        raise InputError(f"{output} holds a run already ({held}): add --resume to go on, or choose another folder")
+    if resume and not output.is_dir():
+        raise InputError(f"{output}: there is no run to resume; correct the folder, or leave --resume out")
+    if held and not (output / STATE).exists():
+        raise InputError(
+            f"{output} holds {held} but no {STATE}, without which nothing resumes bit for bit; train into another "
+            f"folder with training.start_from {output / held}"
+        )
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{output}: no folder can be made there ({error.strerror}); choose another") from error
+    for name in (STATE, LAST, BEST):
+        for temporary in output.glob(f".{Path(name).stem}.*{Path(name).suffix}"):
+            temporary.unlink(missing_ok=True)
+
+
+def find_state(output: Path, experiment: Experiment) -> dict[str, Any] | None:
+    """The state that the run in a folder goes on from; None where it is new, or was killed before its first state.
+
+    Raises:
+        InputError: the state is damaged, or of another experiment.
+    """
+    if not (output / STATE).exists():
+        return None
+    state = load_state(output / STATE)
+    check_same(state["experiment"], plain(experiment), output / STATE)
+    return state
+
+
+def check_place(state: Mapping[str, Any], steps_per_epoch: int, processes: int, path: Path) -> None:
+    """Raises InputError when data or processes have changed, so that the steps of an epoch would be others."""
+    if state["processes"] != processes:
+        raise InputError(f"{path}: the run has {state['processes']} processes, found {processes}; resume with as many")
+    if state["steps_per_epoch"] != steps_per_epoch:
+        raise InputError(
+            f"{path}: an epoch of the run has {state['steps_per_epoch']} steps, found {steps_per_epoch}; the data has "
+            "changed: put it back, or train into another folder"
+        )
+
+
+def check_same(stored: dict[str, Any], given: dict[str, Any], path: Path) -> None:
+    """Raises InputError naming the first field in which two experiments differ though they must not."""
+    allowed = set(MAY_CHANGE)
+    if given["training"]["schedule"] == "cosine":
+        allowed.discard("training.epochs")  # the learning rate depends on it
+    before, now = flatten(stored), flatten(given)
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name) and name not in allowed:
+            raise InputError(
+                f"{path}: the run has {name} = {before.get(name)!r}, found {now.get(name)!r}; resume with what it was "
+                f"started with (only {', '.join(sorted(allowed))} may change), or train into another folder"
+            )
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dicts as one, with dotted names."""
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        result |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return result
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -40,32 +115,8 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """The state that a run left; raises InputError when it is damaged."""
+    """The state that a run left, on the CPU; raises InputError when it is damaged."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; there is no run to resume, leave --resume out") from None
-    except Exception as error:  # whatever the archive's reader meets in a damaged file
-        raise InputError(f"{path}: damaged ({type(error).__name__}); start again in another folder") from error
-
-
-def check_same(stored: dict[str, Any], given: dict[str, Any], path: Path) -> None:
-    """Raises InputError naming the first field in which two experiments differ though it must not."""
-    allowed = set(MAY_CHANGE)
-    if given["training"]["schedule"] == "cosine":
-        allowed.discard("training.epochs")  # the learning rate depends on it
-    for name in sorted(set(flatten(stored)) | set(flatten(given))):
-        before, now = flatten(stored).get(name), flatten(given).get(name)
-        if before != now and name not in allowed:
-            raise InputError(
-                f"{path}: the run has {name} = {before!r}, found {now!r}; resume with what it was started with "
-                f"(only {', '.join(sorted(allowed))} may change) or train into another folder"
-            )
-
-
-def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dicts as one, with dotted names."""
-    result: dict[str, Any] = {}
-    for key, value in values.items():
-        result |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return result
+    except Exception as error:  # whatever the readers of archive and pickle meet in a damaged file
+        raise InputError(f"{path}: damaged ({type(error).__name__}); train into another folder") from error

@@ -1,31 +1,71 @@
-"""Scoring a network on validation data while it trains."""
+"""Looking at a network while it trains: figures on validation data, and pictures of a few samples."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from vitruvian.data.labels import Labels
+from vitruvian.data.boxes import read_boxes
+from vitruvian.data.labels import Labels, trainable
 from vitruvian.data.loading import PersonCrops, collate
-from vitruvian.experiment import Method, View
-from vitruvian.geometry import transform_boxes, transform_points
-from vitruvian.metrics.pck import torso_pck
+from vitruvian.draw import as_poses, contact_sheet, draw_poses, enlarge
+from vitruvian.evaluation import evaluate
+from vitruvian.experiment import Experiment, Method, View
+from vitruvian.prediction import Predictor
+from vitruvian.sample import Poses, Sample
+
+PICTURED = 6
+"""Samples in a picture."""
+TILE = 192
+"""Longer side of each, px."""
 
 
-def score(method: Method, labels: Labels, batch_size: int, device: torch.device) -> dict[str, float]:
-    """PCK by the torso of the people in `labels`, from the annotated boxes, plain and mirrored views merged."""
+def score(
+    method: Method, labels: Labels, experiment: Experiment, results_path: Path, limit: int = 0
+) -> dict[str, float]:
+    """The figures of a network on labels: those of `evaluate` that are single numbers.
+
+    Args:
+        method: in evaluation mode, on its device.
+        labels: what is scored.
+        experiment: whose detections, if there are any, are looked into.
+        results_path: the results file that is scored.
+        limit: only the first so many photos with people who count; 0: all.
+
+    Raises:
+        InputError: the labels or the detections do not fit, or a photo cannot be read.
+    """
+    detections = experiment.dataset.detections
+    boxes = read_boxes(detections, labels) if detections else None
+    if limit:
+        photos = [photo for photo in labels.photos if trainable(photo.people).any()]
+        labels = replace(labels, photos=tuple(photos[:limit]))
+    predictor = Predictor(method, experiment, next(method.parameters()).device)
+    figures = evaluate(predictor, labels, results_path, boxes)
+    return {name: value for name, value in figures.items() if isinstance(value, float)}
+
+
+def picture(method: Method, labels: Labels) -> np.ndarray:
+    """A sheet (H, W, 3) uint8 RGB of a few people spread over `labels`, the truth beside the prediction."""
     crops = PersonCrops(labels, method.config.framing)
-    predicted, truth, visibility, boxes = [], [], [], []
-    for first in range(0, len(crops), batch_size):
-        samples = [crops[0, index] for index in range(first, min(first + batch_size, len(crops)))]
-        batch = collate(samples).to(device)
-        with torch.inference_mode():
-            inputs = method.normalise(batch.inputs)
-            decoded = method.predict([View(inputs), View(inputs.flip(-1), mirrored=True)])
-        for sample, points in zip(samples, decoded.points[:, 0].float().cpu().numpy()):
-            predicted.append(transform_points(points, sample.to_original))
-            truth.append(transform_points(sample.people.keypoints[0], sample.to_original))
-            visibility.append(sample.people.visibility[0])
-            boxes.append(transform_boxes(sample.people.boxes, sample.to_original)[0])
-    figures = torso_pck(*map(np.stack, (predicted, truth, visibility, boxes)), labels.skeleton.joints)
-    return {f"torso_pck@{threshold}": figures[f"PCK@{threshold}"] for threshold in ("0.2", "0.1")}
+    chosen = np.linspace(0, len(crops) - 1, min(PICTURED, len(crops))).round().astype(int)
+    samples = [crops[0, int(index)] for index in chosen]
+    with torch.inference_mode():
+        inputs = method.normalise(collate(samples).inputs.to(next(method.parameters()).device))
+        decoded = method.predict([View(inputs)])
+    images, captions = [], []
+    for i, sample in enumerate(samples):
+        points, joint_scores, scores = (tensor[i].float().cpu().numpy() for tensor in decoded)
+        for poses, what in ((as_poses(sample.people), "truth"), (Poses(points, joint_scores, scores), "prediction")):
+            images.append(drawing(sample, poses, labels))
+            captions.append(f"{sample.image_id} {what}")
+    return contact_sheet(images, columns=4, captions=captions, tile=TILE)
+
+
+def drawing(sample: Sample, poses: Poses, labels: Labels) -> np.ndarray:
+    """One crop with its poses, large enough to see them."""
+    image, larger = enlarge(sample.image, poses, TILE)
+    return draw_poses(image, larger, labels.skeleton, threshold=0.0)

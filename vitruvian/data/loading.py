@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vitruvian.augment import Augmentation, change_pixels, draw_view
 from vitruvian.data.labels import Labels, trainable
-from vitruvian.geometry import Framing, box_matrix, from_reduced, reduction_for, transform_people
+from vitruvian.geometry import Framing, box_matrix, from_reduced, invert, reduction_for, transform_people
 from vitruvian.images import image_size, read_image, warp
 from vitruvian.sample import Batch, People, Photo, Sample
 
@@ -68,9 +69,10 @@ def with_size(photo: Photo) -> Photo:
 def crop_sample(photo: Photo, people: People, matrix: np.ndarray, framing: Framing, mirror: Sequence[int]) -> Sample:
     """One crop of a photo, read at the smallest scale that holds all its detail."""
     reduction = reduction_for(matrix)
-    image = warp(read_image(photo.path, reduction), matrix @ from_reduced(reduction), framing.size)
+    image = read_image(photo.path, reduction)
+    image = warp(image, matrix if reduction == 1 else matrix @ from_reduced(reduction), framing.size)
     moved = transform_people(people, matrix, tuple(mirror))
-    return Sample(image, moved, np.linalg.inv(matrix), photo.size, photo.image_id)
+    return Sample(image, moved, invert(matrix), photo.size, photo.image_id)
 
 
 def epoch_order(length: int, seed: int, epoch: int) -> np.ndarray:
@@ -105,6 +107,20 @@ class EpochBatches(Sampler[list[Key]]):
             yield [(self.epoch, int(index)) for index in order[first : first + self.batch_size]]
 
 
+class RemainingBatches(Sampler[list[Key]]):
+    """All batches from one step on to the end of the last epoch, so that workers run on from epoch to epoch."""
+
+    def __init__(self, batches: EpochBatches, step: int, epochs: int) -> None:
+        self.batches, self.step, self.epochs = batches, step, epochs
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        first, start = divmod(self.step, self.batches.batches_per_epoch)
+        for epoch in range(first, self.epochs):
+            self.batches.epoch, self.batches.start = epoch, start
+            yield from self.batches
+            start = 0
+
+
 def collate(samples: Sequence[Sample]) -> Batch:
     """A batch of samples of equal size; the pixels stay in the samples' order, which is channels-last memory."""
     pixels = torch.from_numpy(np.stack([sample.image for sample in samples]))
@@ -136,21 +152,30 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 def make_loader(dataset: Dataset, batches: Sampler, workers: int, pin_memory: bool = False) -> DataLoader:
     """A loader of `Batch`es in `workers` processes; 0 loads in this one."""
+    if workers:
+        import cv2
+
+        cv2.setNumThreads(1)  # a worker forked while OpenCV has threads of its own here would wait for them for ever
     return DataLoader(
         dataset,
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=collate,
-        worker_init_fn=one_thread,
+        worker_init_fn=prepare_worker,
         pin_memory=pin_memory,
         persistent_workers=False,
         prefetch_factor=4 if workers else None,
     )
 
 
-def one_thread(_worker: int) -> None:
-    """Keeps a worker process to one thread: the workers are the parallelism."""
+def prepare_worker(_worker: int) -> None:
+    """Keeps a worker process to one thread, the workers are the parallelism; and leaves signals to the parent.
+
+    Ctrl-C and a cluster's SIGTERM reach all processes of a run: one that still loads would take the run down with it.
+    """
     import cv2
 
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
