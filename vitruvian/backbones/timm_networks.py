@@ -168,12 +168,12 @@ def create(config: BackboneConfig, **options) -> Any:
             "give the path of a downloaded file, or leave backbone.weights empty"
         ) from None
     except (RuntimeError, TypeError, AttributeError, ValueError) as error:
-        known = timm.list_models()
-        near = [name for name in known if config.name in name][:3] or difflib.get_close_matches(config.name, known)
+        known = [*VIT_SIZES, *timm.list_models()]
+        near = [name for name in known if name.startswith(config.name)] or difflib.get_close_matches(config.name, known)
         reason = str(error).partition("\n")[0]
         raise InputError(
             f"backbone.name: timm cannot build '{config.name}' with maps ({reason}); "
-            f"near it: {', '.join(near) or 'see timm.list_models()'}"
+            f"near it: {', '.join(near[:3]) or 'see timm.list_models()'}"
         ) from None
 
 
