@@ -81,13 +81,12 @@ def draw_view(
         if half is not None:
             centre, scale = half
     shift, factor, rotation = draw_box_change(rng, augmentation)
-    start = np.eye(3)
     if mirrored:
-        start = mirror_matrix(photo_size[0])
-        centre = transform_points(centre, start)
+        mirror = mirror_matrix(photo_size[0])
+        centre = transform_points(centre, mirror)
     centre, scale = centre + shift * scale, scale * factor
     crop = crop_matrix(centre, fix_aspect(scale, framing.size), framing.size, rotation, framing.affine)
-    return crop @ start
+    return crop @ mirror if mirrored else crop
 
 
 def draw_box_change(rng: np.random.Generator, augmentation: Augmentation) -> tuple[np.ndarray, float, float]:
@@ -108,11 +107,10 @@ def box_change(draws: np.ndarray, chances: np.ndarray, augmentation: Augmentatio
 
 def truncated_normal(rng: np.random.Generator, count: int) -> np.ndarray:
     """Draws (count,) of a unit normal given that it falls into [-1, 1], by rejection."""
-    kept = np.empty(0)
+    kept: list[float] = []
     while len(kept) < count:
-        draws = rng.standard_normal(4 * count)
-        kept = np.concatenate([kept, draws[np.abs(draws) <= 1]])
-    return kept[:count]
+        kept += [draw for draw in rng.standard_normal(4 * count).tolist() if -1 <= draw <= 1]
+    return np.array(kept[:count])
 
 
 def half_body_box(

@@ -23,6 +23,7 @@ Boxes are x0 y0 x1 y1, sizes (width, height). Matrices are (3, 3) float64 and ac
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -86,8 +87,7 @@ def centre_and_scale(boxes: np.ndarray, padding: float) -> tuple[np.ndarray, np.
 def fix_aspect(scale: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Crop sizes (..., 2) px with the shorter side grown to the aspect ratio of `size` (W, H)."""
     aspect = size[0] / size[1]
-    width, height = scale[..., 0], scale[..., 1]
-    return np.stack([np.maximum(width, height * aspect), np.maximum(height, width / aspect)], -1)
+    return np.maximum(scale, scale[..., ::-1] * (aspect, 1 / aspect))
 
 
 def crop_matrix(
@@ -107,18 +107,19 @@ def crop_matrix(
             in opposite senses, as in the code whose weights they serve.
         affine: the family, see the module's docstring.
     """
-    cosine, sine = np.cos(np.deg2rad(rotation)), np.sin(np.deg2rad(rotation))
+    # Plain numbers: for a few of them numpy takes longer to be called than to compute.
+    (x, y), (width, height) = centre.tolist(), scale.tolist()
+    cosine, sine = math.cos(math.radians(rotation)), math.sin(math.radians(rotation))
     if affine == "pixel":
-        factor = np.full(2, size[0] / scale[0])
+        factor_x = factor_y = size[0] / width
         sine = -sine
-        target = np.array([size[0] / 2, size[1] / 2])
+        target_x, target_y = size[0] / 2, size[1] / 2
     else:
-        factor = np.array([(size[0] - 1) / scale[0], (size[1] - 1) / scale[1]])
-        target = factor * scale / 2
-    matrix = np.eye(3)
-    matrix[:2, :2] = factor[:, None] * np.array([[cosine, -sine], [sine, cosine]])
-    matrix[:2, 2] = target - matrix[:2, :2] @ centre
-    return matrix
+        factor_x, factor_y = (size[0] - 1) / width, (size[1] - 1) / height
+        target_x, target_y = (size[0] - 1) / 2, (size[1] - 1) / 2
+    xx, xy = factor_x * cosine, -factor_x * sine
+    yx, yy = factor_y * sine, factor_y * cosine
+    return np.array([[xx, xy, target_x - xx * x - xy * y], [yx, yy, target_y - yx * x - yy * y], [0, 0, 1]])
 
 
 def box_matrix(box: np.ndarray, framing: Framing) -> np.ndarray:
@@ -129,7 +130,7 @@ def box_matrix(box: np.ndarray, framing: Framing) -> np.ndarray:
 
 def reduction_for(matrix: np.ndarray) -> int:
     """The largest of 1, 2, 4, 8 by which a photo may be shrunk in reading before `matrix` enlarges it again."""
-    factor = np.sqrt(abs(np.linalg.det(matrix[:2, :2])))
+    factor = math.sqrt(abs(determinant(matrix)))
     return next((reduction for reduction in (8, 4, 2) if factor * reduction <= 1), 1)
 
 
@@ -137,6 +138,20 @@ def from_reduced(reduction: int) -> np.ndarray:
     """The matrix (3, 3) from pixels of a photo read at 1 / reduction to its full pixels."""
     offset = (reduction - 1) / 2
     return np.array([[reduction, 0, offset], [0, reduction, offset], [0, 0, 1.0]])
+
+
+def determinant(matrix: np.ndarray) -> float:
+    """By what an affine (3, 3) multiplies areas; negative where it mirrors."""
+    (a, b, _), (c, d, _) = matrix[:2].tolist()
+    return a * d - b * c
+
+
+def invert(matrix: np.ndarray) -> np.ndarray:
+    """The inverse (3, 3) of an affine (3, 3)."""
+    (a, b, x), (c, d, y) = matrix[:2].tolist()
+    area = a * d - b * c
+    a, b, c, d = d / area, -b / area, -c / area, a / area
+    return np.array([[a, b, -a * x - b * y], [c, d, -c * x - d * y], [0, 0, 1]])
 
 
 def mirror_matrix(width: int) -> np.ndarray:
@@ -154,9 +169,10 @@ def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 def transform_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """The upright boxes (N, 4) round the transformed corners of `boxes` (N, 4)."""
-    x, y = boxes[:, (0, 2, 2, 0)], boxes[:, (1, 1, 3, 3)]
-    corners = transform_points(np.stack([x, y], -1), matrix)
-    return np.concatenate([corners.min(1), corners.max(1)], -1)
+    boxes = np.asarray(boxes, np.float64)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 @ matrix[:2, :2].T + matrix[:2, 2]
+    halves = (boxes[:, 2:] - boxes[:, :2]) / 2 @ np.abs(matrix[:2, :2].T)
+    return np.concatenate([centres - halves, centres + halves], -1)
 
 
 def transform_people(people: People, matrix: np.ndarray, mirror: tuple[int, ...]) -> People:
@@ -167,18 +183,18 @@ def transform_people(people: People, matrix: np.ndarray, mirror: tuple[int, ...]
         matrix: (3, 3); its determinant says whether it mirrors.
         mirror: K indices, the joint that each joint becomes in a mirror.
     """
-    determinant = np.linalg.det(matrix[:2, :2])
+    area = determinant(matrix)
     keypoints = transform_points(people.keypoints, matrix).astype(np.float32)
     visibility = people.visibility
-    if determinant < 0:
+    if area < 0:
         order = list(mirror)
         keypoints, visibility = keypoints[:, order], visibility[:, order]
-    factor = abs(determinant)
+    factor = abs(area)
     return People(
         keypoints=keypoints,
         visibility=visibility,
         boxes=transform_boxes(people.boxes, matrix).astype(np.float32),
         areas=(people.areas * factor).astype(np.float32),
         ignored=people.ignored,
-        head_sizes=None if people.head_sizes is None else people.head_sizes * np.sqrt(factor).astype(np.float32),
+        head_sizes=None if people.head_sizes is None else people.head_sizes * np.float32(math.sqrt(factor)),
     )
