@@ -1,7 +1,7 @@
 """Our numbers against those of the papers' published code, for every case in a folder laid out like shared/parity.
 
-The folder is `--parity DIR`, else $VITRUVIAN_PARITY, else `../shared/parity` beside the repository. A case is tested by the
-function for its (system, kind) in tests/parity; a kind that has none fails, unless it stands in NOT_BUILT.
+The folder is `--parity DIR`, else $VITRUVIAN_PARITY, else `../shared/parity` beside the repository. A case is tested by
+the function for its (system, kind) in tests/parity; a kind that has none fails, unless it stands in NOT_BUILT.
 """
 
 from __future__ import annotations

@@ -110,18 +110,14 @@ def test_published_tables():
         assert list(skeleton.mirror) == published["flip_indices"], name
         assert [list(limb) for limb in skeleton.limbs] == published["skeleton"], name
         if published["sigmas"]:
-            np.testing.assert_allclose(
-                skeleton.oks_sigmas, published["sigmas"], rtol=0, atol=1e-12, err_msg=name
-            )
+            np.testing.assert_allclose(skeleton.oks_sigmas, published["sigmas"], rtol=0, atol=1e-12, err_msg=name)
         if name == "ap10k":  # the right front paw belongs with the left one
             published["lower_body"].remove(10)
             published["upper_body"].append(10)
         for half in ("upper", "lower"):
             assert list(skeleton.parts.get(half, ())) == published[f"{half}_body"], name
         if not name.startswith(("300w", "wflw", "lapa", "cofw", "aflw")):  # whose points have numbers alone
-            found = (
-                skeleton_from_names("x", published["keypoint_names"], []) if "face" not in name else IBUG_68
-            )
+            found = skeleton_from_names("x", published["keypoint_names"], []) if "face" not in name else IBUG_68
             assert found.mirror == skeleton.mirror, name
 
 
@@ -166,9 +162,7 @@ def test_construction_names_what_is_wrong(changes, message):
 
 def test_find_skeleton():
     assert find_skeleton("coco") is COCO
-    with pytest.raises(
-        InputError, match=r'There is no skeleton "coco_wholbody"; did you mean "coco_wholebody"\?'
-    ):
+    with pytest.raises(InputError, match=r'There is no skeleton "coco_wholbody"; did you mean "coco_wholebody"\?'):
         find_skeleton("coco_wholbody")
     with pytest.raises(InputError, match="Known: coco, "):
         find_skeleton("qqq")

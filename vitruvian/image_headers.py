@@ -71,6 +71,19 @@ def damage(data: Data, kind: str) -> str:
     return ""
 
 
+def with_rows(data: bytes, rows: int) -> bytearray | None:
+    """A JPEG file that says of itself to have only the first `rows` rows of `data`, so that its decoder stops there.
+
+    None for what is not a sequential one of three colours, or has no more rows.
+    """
+    for marker, start, _ in _jpeg_segments(data):
+        if marker in (0xC0, 0xC1) and data[start + 5] == 3 and struct.unpack_from(">H", data, start + 1)[0] > rows:
+            shorter = bytearray(data)
+            struct.pack_into(">H", shorter, start + 1, rows)
+            return shorter
+    return None
+
+
 def _format(data: Data) -> str:
     head = data[:32]
     for magic, name in _MAGIC.items():

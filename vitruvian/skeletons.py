@@ -50,9 +50,7 @@ class Skeleton:
         for index, joint in enumerate(self.joints):
             first = self.joints.index(joint)
             if first != index:
-                self._fail(
-                    f'joints {first} and {index} are both named "{joint}"; give each joint its own name'
-                )
+                self._fail(f'joints {first} and {index} are both named "{joint}"; give each joint its own name')
             if not self.oks_sigmas[index] > 0:
                 self._fail(
                     f'the OKS sigma of joint "{joint}" is {self.oks_sigmas[index]}; give a positive number, '
@@ -74,9 +72,7 @@ class Skeleton:
     def _check_mirror(self) -> None:
         for index, partner in enumerate(self.mirror):
             if not 0 <= partner < self.num_joints:
-                self._fail(
-                    f'mirror sends joint "{self.joints[index]}" to {partner}; give 0 to {self.num_joints - 1}'
-                )
+                self._fail(f'mirror sends joint "{self.joints[index]}" to {partner}; give 0 to {self.num_joints - 1}')
             back = self.mirror[partner]
             if back != index:
                 self._fail(
@@ -140,9 +136,7 @@ def _plain(joint: str) -> str:
 def _limbs(limbs: Sequence[Sequence[int]]) -> Limbs:
     for limb in limbs:
         if len(limb) != 2:
-            raise InputError(
-                f"Limb {list(limb)} has {len(limb)} entries; give the two joints that it connects"
-            )
+            raise InputError(f"Limb {list(limb)} has {len(limb)} entries; give the two joints that it connects")
     return tuple((int(a), int(b)) for a, b in limbs)
 
 
@@ -275,9 +269,7 @@ EXLPOSE = replace(
     CROWDPOSE,
     name="exlpose",
     joints=(*CROWDPOSE.joints[:12], "head", "neck"),
-    limbs=_build(
-        "", " ".join(CROWDPOSE.joints), "12-13 13-0 13-1 0-2 2-4 1-3 3-5 13-7 13-6 7-9 9-11 6-8 8-10"
-    ).limbs,
+    limbs=_build("", " ".join(CROWDPOSE.joints), "12-13 13-0 13-1 0-2 2-4 1-3 3-5 13-7 13-6 7-9 9-11 6-8 8-10").limbs,
 )
 
 MPII = _build(
@@ -396,16 +388,13 @@ COCO_WHOLEBODY = _whole_body(
     "coco_wholebody",
     _build(
         "coco_feet",
-        " ".join(COCO.joints)
-        + " left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel",
+        " ".join(COCO.joints) + " left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel",
         " ".join(f"{a}-{b}" for a, b in COCO.limbs) + " 15-17 15-18 15-19 16-20 16-21 16-22",
     ),
     range(17, 23),
     f"{_hand_limbs(91)} {_hand_limbs(112)}",
 )
-H3WB = replace(
-    COCO_WHOLEBODY, name="h3wb", parts={**COCO_WHOLEBODY.parts, "upper": (*range(11), *range(23, 91))}
-)
+H3WB = replace(COCO_WHOLEBODY, name="h3wb", parts={**COCO_WHOLEBODY.parts, "upper": (*range(11), *range(23, 91))})
 HALPE26 = _build(
     "halpe26",
     " ".join(COCO.joints)
