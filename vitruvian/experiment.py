@@ -129,6 +129,10 @@ class Experiment:
     seed: int = 0
     score: Literal["box_keypoint", "box_rle", "box", "keypoint"] = "box_keypoint"
 
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}, expected 0 or more")
+
 
 class Decoded(NamedTuple):
     """Poses of a batch on its device. Top-down methods have N = 1."""
