@@ -17,9 +17,12 @@ from vitruvian.geometry import (
     centre_and_scale,
     clip_boxes,
     crop_matrix,
+    determinant,
     fix_aspect,
     from_reduced,
+    invert,
     mirror_matrix,
+    reach,
     reduction_for,
     transform_boxes,
     transform_people,
@@ -185,6 +188,28 @@ def test_other_matrices_keep_the_sides_and_scale_what_is_measured() -> None:
     np.testing.assert_allclose(after.head_sizes, [9, 12], rtol=1e-6)
     without = People(*(getattr(before, name) for name in ("keypoints", "visibility", "boxes", "areas", "ignored")))
     assert transform_people(without, matrix, (0, 2, 1)).head_sizes is None
+
+
+def test_small_matrices_equal_those_of_linear_algebra() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        matrix = np.eye(3)
+        matrix[:2] = rng.normal(size=(2, 3)) * (1, 1, 50)
+        np.testing.assert_allclose(invert(matrix), np.linalg.inv(matrix), rtol=1e-9, atol=1e-9)
+        assert determinant(matrix) == pytest.approx(np.linalg.det(matrix))
+
+
+def test_reach_is_what_a_crop_needs_of_a_photo() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(1, 256, (50, 70, 3), dtype=np.uint8)
+    for _ in range(20):
+        matrix = crop_matrix(rng.uniform(0, 60, 2), np.array([24.0, 32.0]), (12, 16), rng.uniform(-90, 90))
+        columns, rows = reach(invert(matrix), (12, 16))
+        clipped = image.copy()
+        clipped[rows:], clipped[:, columns:] = 0, 0
+        np.testing.assert_array_equal(warp(clipped, matrix, (12, 16)), warp(image, matrix, (12, 16)))
+    assert reach(np.array([[1.0, 0, -99], [0, 1, -99], [0, 0, 1]]), (12, 16)) == (1, 1)
+    assert reach(np.eye(3), (12, 16)) == (13, 17)
 
 
 def test_points_and_pixels_agree_through_a_written_photo(tmp_path: Path) -> None:

@@ -342,6 +342,43 @@ def test_warp_moves_pixels_by_the_matrix():
         warp(image, np.eye(3)[:2], (7, 5))
 
 
+@pytest.mark.parametrize("size", [(90, 70), (9, 300), (400, 500)])
+def test_warp_equals_the_plain_warp_whatever_part_of_the_image_it_looks_at(size):
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (size[1], size[0], 3), np.uint8)
+    for _ in range(40):
+        matrix = np.eye(3)
+        matrix[:2] = rng.normal(size=(2, 3)) * (1, 1, 30)
+        plain = cv2.warpAffine(image, matrix[:2], (24, 32), flags=cv2.INTER_LINEAR)
+        np.testing.assert_array_equal(warp(image, matrix, (24, 32)), plain)
+
+
+@pytest.mark.parametrize("sampling", ["4:4:4", "4:2:0"])
+@pytest.mark.parametrize("orientation", [1, 3])
+def test_the_upper_rows_of_a_jpeg_are_those_of_the_whole(tmp_path, capfd, sampling, orientation):
+    factor = {"4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444, "4:2:0": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420}[sampling]
+    noisy = np.random.default_rng(0).integers(0, 256, (150, 101, 3), np.uint8)
+    data = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factor])[1].tobytes()
+    segment = b"Exif\0\0" + exif(orientation)
+    data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + data[2:]
+    (tmp_path / "a.jpg").write_bytes(data)
+    whole = read_image(tmp_path / "a.jpg")
+    for rows in (1, 15, 16, 40, 149, 150, 1000):
+        upper = read_image(tmp_path / "a.jpg", rows=rows)
+        assert min(rows, 150) <= len(upper) <= 150
+        assert (len(upper) < 150) == (orientation == 1 and rows < 140)
+        np.testing.assert_array_equal(upper[:rows], whole[:rows])
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["grey", "progressive", "png"])
+def test_other_files_are_decoded_in_full_whatever_rows_are_wanted(tmp_path, kind):
+    path = tmp_path / ("a.png" if kind == "png" else "a.jpg")
+    image = picture()[..., 0] if kind == "grey" else picture()
+    cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1] if kind == "progressive" else [])
+    np.testing.assert_array_equal(read_image(path, rows=5), read_image(path))
+
+
 def test_warp_gives_the_published_crops():
     folder = PARITY / "sar" / "topdown_geometry"
     if not folder.exists():

@@ -81,12 +81,11 @@ def draw_view(
         if half is not None:
             centre, scale = half
     shift, factor, rotation = draw_box_change(rng, augmentation)
-    if mirrored:
-        mirror = mirror_matrix(photo_size[0])
-        centre = transform_points(centre, mirror)
+    mirror = mirror_matrix(photo_size[0]) if mirrored else np.eye(3)
+    centre = transform_points(centre, mirror)
     centre, scale = centre + shift * scale, scale * factor
     crop = crop_matrix(centre, fix_aspect(scale, framing.size), framing.size, rotation, framing.affine)
-    return crop @ mirror if mirrored else crop
+    return crop @ mirror
 
 
 def draw_box_change(rng: np.random.Generator, augmentation: Augmentation) -> tuple[np.ndarray, float, float]:

@@ -134,6 +134,19 @@ def reduction_for(matrix: np.ndarray) -> int:
     return next((reduction for reduction in (8, 4, 2) if factor * reduction <= 1), 1)
 
 
+def reach(to_photo: np.ndarray, size: tuple[int, int]) -> tuple[int, int]:
+    """How many columns and rows of a photo, from its top left corner, are all that a crop can show.
+
+    Args:
+        to_photo: (3, 3), pixels of the crop to pixels of the photo.
+        size: (W, H) of the crop.
+    """
+    right, bottom = (
+        offset + max(0.0, x * (size[0] - 1)) + max(0.0, y * (size[1] - 1)) for x, y, offset in to_photo[:2].tolist()
+    )
+    return max(1, math.ceil(right) + 2), max(1, math.ceil(bottom) + 2)
+
+
 def from_reduced(reduction: int) -> np.ndarray:
     """The matrix (3, 3) from pixels of a photo read at 1 / reduction to its full pixels."""
     offset = (reduction - 1) / 2

@@ -10,6 +10,7 @@ import glob
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,8 @@ import numpy as np
 
 from vitruvian.errors import InputError
 from vitruvian.files import write_atomically
-from vitruvian.image_headers import Header, damage, read_header
+from vitruvian.geometry import invert, reach
+from vitruvian.image_headers import Header, damage, read_header, with_rows
 
 if TYPE_CHECKING:
     import torch
@@ -41,10 +43,11 @@ _REDUCED = {
     4: _RGB | cv2.IMREAD_REDUCED_GRAYSCALE_4,
     8: _RGB | cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
-_FOUR_CHANNELS = 16  # up to so many times the output's pixels a fourth channel of the whole image is soon paid for
+_MOST_PIXELS = 50_000_000  # Pillow warns of larger ones
+_FOUR_CHANNELS = 16  # up to so many times the output's pixels a fourth channel for them all is soon paid for
 
 
-def read_image(path: str | Path, reduction: int = 1) -> np.ndarray:
+def read_image(path: str | Path, reduction: int = 1, rows: int | None = None) -> np.ndarray:
     """The photo at `path` as (H, W, 3) uint8 RGB, rotated as its EXIF orientation asks.
 
     Grey and palette images become RGB, 16 bits become 8, the first frame stands for an animation, and what is
@@ -55,6 +58,9 @@ def read_image(path: str | Path, reduction: int = 1) -> np.ndarray:
     from the top left corner, so that
 
         x_reduced = (x - (reduction - 1) / 2) / reduction,    x = reduction * x_reduced + (reduction - 1) / 2
+
+    `rows` says that only so many from the top are wanted: the image may end soon after them, which saves decoding the
+    rest. Rows after them are not to be used.
 
     Raises InputError for a file that is missing, empty, cut off, damaged, or no image that can be decoded.
     """
@@ -70,6 +76,9 @@ def read_image(path: str | Path, reduction: int = 1) -> np.ndarray:
     # the blocks fill the photo.
     fits = header.orientation == 1 or not any(side % reduction for side in header.size)
     if header.format == "JPEG":
+        image = None if rows is None or reduction > 1 else _upper_rows(data, rows, header)
+        if image is not None:
+            return image
         image = _upright(_decode(data, _REDUCED[reduction if fits else 1], path, header), header)
         return image if fits else _reduce(image, reduction)
     return _reduce(_upright(_to_rgb(_decode(data, cv2.IMREAD_UNCHANGED, path, header)), header), reduction)
@@ -128,6 +137,8 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.nda
     if matrix.shape != (3, 3):
         raise ValueError(f"matrix has shape {matrix.shape}, expected (3, 3)")
     affine = np.asarray(matrix[:2], np.float64)
+    columns, rows = reach(invert(matrix), size)
+    image = image[:rows, :columns]
     if image.shape[0] * image.shape[1] > _FOUR_CHANNELS * size[0] * size[1]:
         return cv2.warpAffine(image, affine, size, flags=cv2.INTER_LINEAR)
     # OpenCV warps four channels in less than half the time of three, to the same values.
@@ -195,6 +206,26 @@ def _decode(data: bytes, flag: int, path: Path, header: Header) -> np.ndarray:
     if image.dtype not in (np.uint8, np.uint16):
         raise InputError(f"{path} has {image.dtype} pixels, expected 8 or 16 bits; save it again as JPEG or PNG")
     return image
+
+
+def _upper_rows(data: bytes, rows: int, header: Header) -> np.ndarray | None:
+    """The first `rows` rows of a JPEG as the whole has them, and a few rough ones; None where that is not simple.
+
+    By Pillow, where it is installed (torchvision needs it): OpenCV writes a warning to stderr about what it leaves.
+    """
+    rows += 8  # the smoothing of colours looks into rows below
+    shorter = with_rows(data, rows) if header.orientation == 1 else None
+    if shorter is None or header.size[0] * rows > _MOST_PIXELS:
+        return None
+    try:
+        from PIL import Image
+    except ModuleNotFoundError:
+        return None
+    try:
+        with Image.open(BytesIO(shorter)) as image:
+            return np.asarray(image) if image.mode == "RGB" else None
+    except (OSError, ValueError):  # OpenCV says what is wrong with it, or takes it
+        return None
 
 
 def _to_rgb(image: np.ndarray) -> np.ndarray:

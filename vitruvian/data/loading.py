@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vitruvian.augment import Augmentation, change_pixels, draw_view
 from vitruvian.data.labels import Labels, trainable
-from vitruvian.geometry import Framing, box_matrix, from_reduced, invert, reduction_for, transform_people
+from vitruvian.geometry import Framing, box_matrix, from_reduced, invert, reach, reduction_for, transform_people
 from vitruvian.images import image_size, read_image, warp
 from vitruvian.sample import Batch, People, Photo, Sample
 
@@ -68,11 +68,11 @@ def with_size(photo: Photo) -> Photo:
 
 def crop_sample(photo: Photo, people: People, matrix: np.ndarray, framing: Framing, mirror: Sequence[int]) -> Sample:
     """One crop of a photo, read at the smallest scale that holds all its detail."""
-    reduction = reduction_for(matrix)
-    image = read_image(photo.path, reduction)
+    reduction, to_photo = reduction_for(matrix), invert(matrix)
+    image = read_image(photo.path, reduction, rows=reach(to_photo, framing.size)[1])
     image = warp(image, matrix if reduction == 1 else matrix @ from_reduced(reduction), framing.size)
     moved = transform_people(people, matrix, tuple(mirror))
-    return Sample(image, moved, invert(matrix), photo.size, photo.image_id)
+    return Sample(image, moved, to_photo, photo.size, photo.image_id)
 
 
 def epoch_order(length: int, seed: int, epoch: int) -> np.ndarray:
