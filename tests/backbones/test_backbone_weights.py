@@ -155,9 +155,7 @@ def test_files_of_other_networks_are_answered_with_the_tensors_that_differ(tmp_p
     with pytest.raises(InputError, match=r"tensors 1 missing \(layer2.0.conv1.weight\)"):
         load("resnet18", state, tmp_path, channels=SMALL)
     state["layer2.0.conv1.weight"] = torch.zeros(7, 5)
-    with pytest.raises(
-        InputError, match=r"layer2.0.conv1.weight is float32 \(7, 5\) and .* is float32 \(12, 8,"
-    ):
+    with pytest.raises(InputError, match=r"layer2.0.conv1.weight is float32 \(7, 5\) and .* is float32 \(12, 8,"):
         load("resnet18", state, tmp_path, channels=SMALL)
 
 
