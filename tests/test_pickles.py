@@ -72,7 +72,7 @@ def test_a_call_is_recorded_and_not_made(trap, protocol):
         (set, (7,)),
         (torch._utils._rebuild_tensor_v2, ("not a storage", 0, (2, 3), (3, 1), False, None)),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", None) or str(value),
 )
 def test_functions_and_arguments_that_are_not_known_become_placeholders(trap, function, args):
     args = tuple("module os" if isinstance(arg, types.ModuleType) else arg for arg in args)
