@@ -145,6 +145,27 @@ class KillAt:
         setattr(module, self.name, counted)
 
 
+class Dropout:
+    """Gives the network something random to do: a tenth of its input is dropped while it trains; then `also`."""
+
+    def __init__(self, also: Callable[[], object] | None = None) -> None:
+        self.also = also
+
+    def __call__(self) -> None:
+        from torch.nn import functional
+
+        from vitruvian.methods.sar.method import SAR
+
+        forward = SAR.forward
+
+        def dropping(self: SAR, inputs: Any, inside: Any = None, targets: Any = None) -> Any:
+            return forward(self, functional.dropout(inputs, 0.1, self.training), inside, targets)
+
+        SAR.forward = dropping
+        if self.also:
+            self.also()
+
+
 class LimitStates:
     """No state of the process may be larger than so many bytes: a full disk."""
 

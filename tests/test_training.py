@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from small_run import KillAt, LimitStates, make_data, small_experiment, start
+from small_run import Dropout, KillAt, LimitStates, make_data, small_experiment, start
 
 from vitruvian import checkpoints
 from vitruvian.data.loading import PersonCrops
@@ -114,15 +114,18 @@ def test_a_run_killed_at_the_worst_moments_ends_with_the_same_bytes(data: Path, 
     assert_same(output, whole)
 
 
-def test_an_accumulating_fp16_run_resumes_within_an_epoch(data: Path, tmp_path: Path) -> None:
+def test_an_accumulating_fp16_run_with_dropout_resumes_within_an_epoch(data: Path, tmp_path: Path) -> None:
     options = {"accumulate": 2, "precision": "fp16", "clip_norm": 1.0, "optimizer": "adamw", "weight_decay": 0.1}
     experiment = small_experiment(data, batch_size=5, **options)  # four steps, and four people left over
-    finish(experiment, tmp_path / "whole")
-    process = start(experiment, tmp_path / "run", prepare=KillAt("vitruvian.training_loop", "save_state", 3, "before"))
+    finish(experiment, tmp_path / "whole", prepare=Dropout())
+    kill = KillAt("vitruvian.training_loop", "save_state", 3, "before")
+    process = start(experiment, tmp_path / "run", prepare=Dropout(kill))
     process.join()
     assert load_state(tmp_path / "run" / "state.pt")["step"] == 2
-    finish(experiment, tmp_path / "run", resume=True)
+    finish(experiment, tmp_path / "run", resume=True, prepare=Dropout())
     assert_same(tmp_path / "run", tmp_path / "whole")
+    finish(experiment, tmp_path / "without")
+    assert tensors_of(tmp_path / "without") != tensors_of(tmp_path / "whole")
 
 
 def test_workers_change_nothing(data: Path, whole: Path, tmp_path: Path) -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import logging
 import os
 import shutil
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,6 +28,12 @@ from vitruvian.methods import build, build_empty
 from vitruvian.optimisation import parameter_groups
 from vitruvian.runs import RUN, write_run
 from vitruvian.training_state import BEST, LAST, STATE, check_place, find_state, prepare_folder
+
+if TYPE_CHECKING:
+    from vitruvian.training_loop import Loop
+
+SCORING_TIMEOUT = timedelta(hours=6)
+"""How long the processes wait for the one that scores."""
 
 
 def train(
@@ -50,7 +64,7 @@ def train(
         KeyboardInterrupt: Ctrl-C or SIGTERM; the state is written and the message says how to go on.
     """
     try:
-        from vitruvian.training_loop import Loop, fit
+        from vitruvian.training_loop import Loop
     except ModuleNotFoundError as error:
         raise InputError(f"training needs {error.name}: pip install 'vitruvian[train]'") from None
     output = Path(output)
@@ -92,6 +106,61 @@ def train(
     if rank() == 0 and not (output / BEST).exists():  # nothing was scored
         write_atomically(output / BEST, lambda temporary: shutil.copyfile(output / LAST, temporary))
     return output / BEST
+
+
+def fit(loop: Loop, device: str, processes: int, machines: int, deterministic: bool) -> None:
+    """Runs the loop from where it stands to its last epoch, or until a signal asks it to stop."""
+    import lightning
+    from lightning.pytorch.strategies import DDPStrategy
+    from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+    kind, _, index = device.partition(":")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), stop_on_signals(loop):
+        warnings.filterwarnings("ignore", module=r"lightning\.")
+        trainer = lightning.Trainer(
+            accelerator="gpu" if kind == "cuda" else "cpu",
+            devices=[int(index)] if index else processes,
+            num_nodes=machines,
+            strategy=DDPStrategy(timeout=SCORING_TIMEOUT) if processes * machines > 1 else "auto",
+            max_epochs=max(loop.options.epochs - loop.step // loop.steps_per_epoch, 0),
+            deterministic=deterministic,
+            benchmark=not deterministic,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+        try:
+            trainer.fit(loop)
+        except (SystemExit, KeyboardInterrupt, SIGTERMException):  # Lightning's ways to say that a signal came
+            if not loop.asked:
+                raise
+        finally:
+            loop.close()
+
+
+@contextlib.contextmanager
+def stop_on_signals(loop: Loop) -> Iterator[None]:
+    """Meanwhile the first Ctrl-C or SIGTERM asks the loop to stop after its step, and the second one ends at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, frame: Any) -> None:
+        if loop.asked or loop.looking:
+            loop.asked = True
+            raise KeyboardInterrupt
+        loop.asked = True
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def read_data(experiment: Experiment) -> tuple[PersonCrops, Labels | None]:

@@ -1,26 +1,20 @@
-"""The training loop of every method, as a module of Lightning's; no other file imports Lightning."""
+"""The training loop of every method, as a module of Lightning's; `training.fit` alone imports Lightning too."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
-import logging
-import signal
-import threading
 import time
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from vitruvian import checkpoints, validation
 from vitruvian.data.labels import Labels
-from vitruvian.data.loading import EpochBatches, PersonCrops, RemainingBatches, make_loader
+from vitruvian.data.loading import EpochBatches, EpochStream, PersonCrops, RemainingBatches, make_loader
 from vitruvian.errors import InputError
 from vitruvian.experiment import Experiment, Method
 from vitruvian.optimisation import Average, all_finite, build_optimizer, learning_rate_factor, set_learning_rate
@@ -35,36 +29,6 @@ PREVIEW = 8
 """Photos that are scored before the first step."""
 AGREE_STEPS = 10
 """Steps between two moments at which several processes agree on whether to stop."""
-
-
-class EpochStream:
-    """One stream of batches, cut at the ends of the epochs: each iteration gives the rest of the epoch under way.
-
-    It has no length: Lightning would take it for that of every epoch, though a resumed run begins with a shorter one.
-    """
-
-    def __init__(self, batches: Iterator[Batch], step: int, steps_per_epoch: int) -> None:
-        self.batches, self.step, self.steps_per_epoch = batches, step, steps_per_epoch
-        self.waited = 0.0  # seconds
-
-    def __iter__(self) -> Iterator[Batch]:
-        for _ in range(self.steps_per_epoch - self.step % self.steps_per_epoch):
-            start = time.monotonic()
-            try:
-                batch = next(self.batches, None)
-            except InputError as error:  # out of a worker it comes as a traceback, with its own line at the end
-                raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from None
-            if batch is None:
-                return
-            self.waited += time.monotonic() - start
-            self.step += 1
-            yield batch
-
-    def close(self) -> None:
-        """Ends the workers, which ignore signals: left to themselves, they would keep the process from ending."""
-        shutdown = getattr(self.batches, "_shutdown_workers", None)  # torch has no public name for it
-        if shutdown:
-            shutdown()
 
 
 class Loop(lightning.LightningModule):
@@ -144,8 +108,7 @@ class Loop(lightning.LightningModule):
     # A step.
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        # Dropout becomes a function of the place, whatever was drawn before and by whom.
-        torch.manual_seed((self.experiment.seed * self.steps + self.step) * self.trainer.world_size + self.global_rank)
+        self.seed_draws()
         group, moves = self.accumulation()
         with torch.no_grad():
             inputs = self.method.normalise(batch.inputs)
@@ -161,6 +124,14 @@ class Loop(lightning.LightningModule):
             self.move_weights()
         self.unread.add(self.step, losses, batch.image_ids)
         self.step += 1
+
+    def seed_draws(self) -> None:
+        """Makes what this step draws, for dropout, a function of its place, whatever was drawn before and by whom."""
+        place = self.step * self.trainer.world_size + self.global_rank
+        seed = ((self.experiment.seed << 40) + place) % 2**63
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed queues up calls for absent devices
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def accumulation(self) -> tuple[int, bool]:
         """How many steps' gradients this step's are added up with, and whether it is the last of them."""
@@ -331,54 +302,3 @@ def as_float32(maps: Any) -> Any:
         parts = [as_float32(part) for part in maps]
         return type(maps)(*parts) if hasattr(maps, "_fields") else tuple(parts)
     return maps
-
-
-def fit(loop: Loop, device: str, processes: int, machines: int, deterministic: bool) -> None:
-    """Runs the loop from where it stands to its last epoch, or until a signal asks it to stop."""
-    kind, _, index = device.partition(":")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), stop_on_signals(loop):
-        warnings.filterwarnings("ignore", module=r"lightning\.")
-        trainer = lightning.Trainer(
-            accelerator="gpu" if kind == "cuda" else "cpu",
-            devices=[int(index)] if index else processes,
-            num_nodes=machines,
-            strategy="ddp" if processes * machines > 1 else "auto",
-            max_epochs=max(loop.options.epochs - loop.step // loop.steps_per_epoch, 0),
-            deterministic=deterministic,
-            benchmark=not deterministic,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-        )
-        try:
-            trainer.fit(loop)
-        except (SystemExit, KeyboardInterrupt, SIGTERMException):  # Lightning's ways to say that a signal came
-            if not loop.asked:
-                raise
-        finally:
-            loop.close()
-
-
-@contextlib.contextmanager
-def stop_on_signals(loop: Loop) -> Iterator[None]:
-    """Meanwhile the first Ctrl-C or SIGTERM asks the loop to stop after its step, and the second one ends at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ask(number: int, frame: Any) -> None:
-        if loop.asked or loop.looking:
-            loop.asked = True
-            raise KeyboardInterrupt
-        loop.asked = True
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

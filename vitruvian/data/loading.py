@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vitruvian.augment import Augmentation, change_pixels, draw_view
 from vitruvian.data.labels import Labels, trainable
+from vitruvian.errors import InputError
 from vitruvian.geometry import Framing, box_matrix, from_reduced, invert, reach, reduction_for, transform_people
 from vitruvian.images import image_size, read_image, warp
 from vitruvian.sample import Batch, People, Photo, Sample
@@ -179,3 +181,33 @@ def prepare_worker(_worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+
+
+class EpochStream:
+    """One stream of batches, cut at the ends of the epochs: each iteration gives the rest of the epoch under way.
+
+    It has no length: the first epoch of a resumed run is shorter than the others.
+    """
+
+    def __init__(self, batches: Iterator[Batch], step: int, steps_per_epoch: int) -> None:
+        self.batches, self.step, self.steps_per_epoch = batches, step, steps_per_epoch
+        self.waited = 0.0  # seconds
+
+    def __iter__(self) -> Iterator[Batch]:
+        for _ in range(self.steps_per_epoch - self.step % self.steps_per_epoch):
+            start = time.monotonic()
+            try:
+                batch = next(self.batches, None)
+            except InputError as error:  # out of a worker it comes as a traceback, with its own line at the end
+                raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from None
+            if batch is None:
+                return
+            self.waited += time.monotonic() - start
+            self.step += 1
+            yield batch
+
+    def close(self) -> None:
+        """Ends the workers, which ignore signals: left to themselves, they would keep the process from ending."""
+        shutdown = getattr(self.batches, "_shutdown_workers", None)  # torch has no public name for it
+        if shutdown:
+            shutdown()
