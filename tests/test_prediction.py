@@ -109,8 +109,8 @@ def test_places_in_the_photo(photos: tuple[list, list, list], flip: bool, batch_
 
 def test_batches_run_over_photos(photos: tuple[list, list, list], monkeypatch: pytest.MonkeyPatch) -> None:
     images, boxes, _ = photos
-    seen, run = [], Runner.__call__
-    monkeypatch.setattr(Runner, "__call__", lambda self, pixels: seen.append(len(pixels)) or run(self, pixels))
+    seen, start = [], Runner.start
+    monkeypatch.setattr(Runner, "start", lambda self, pixels: seen.append(len(pixels)) or start(self, pixels))
     finder().predict(images, boxes, batch_size=4)
     assert seen == [4, 3]
 
@@ -269,12 +269,12 @@ def test_parts_on_several_cores_are_the_batch() -> None:
     try:
         torch.set_num_threads(1)
         with Runner(method, flip=True) as runner:
-            plain = runner(pixels)
+            plain = runner.start(pixels)()
         torch.set_num_threads(3)
         with Runner(method, flip=True) as runner:
             assert torch.get_num_threads() == 3
-            torch.testing.assert_close(runner(pixels), plain, rtol=1e-4, atol=1e-3)
-            torch.testing.assert_close(runner(pixels[:2]), plain[:2], rtol=1e-4, atol=1e-3)
+            torch.testing.assert_close(runner.start(pixels)(), plain, rtol=1e-4, atol=1e-3)
+            torch.testing.assert_close(runner.start(pixels[:2])(), plain[:2], rtol=1e-4, atol=1e-3)
     finally:
         torch.set_num_threads(before)
 
