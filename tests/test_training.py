@@ -157,19 +157,18 @@ def test_two_processes_do_what_one_does_that_accumulates(data: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(
-    data: Path, whole: Path, tmp_path: Path, number: signal.Signals
-) -> None:
-    experiment, output = small_experiment(data, save_every=0, epochs=300), tmp_path / "run"
-    process = start(experiment, output)
+def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(data: Path, tmp_path: Path, number: signal.Signals) -> None:
+    experiment, output = small_experiment(data, save_every=0, epochs=300, workers=1), tmp_path / "run"
+    process = start(experiment, output, prepare=os.setsid)
     while len(read_table(output / "losses.csv")) < 1:
+        assert process.is_alive()
         time.sleep(0.01)
     assert process.pid is not None
-    os.kill(process.pid, number)
+    os.killpg(process.pid, number)  # workers too, as a terminal and a cluster do
     process.join()
-    assert process.exitcode == 2
-    step = load_state(output / "state.pt")["step"]
     said = Path(f"{output}.log").read_text()
+    assert process.exitcode == 2, said
+    step = load_state(output / "state.pt")["step"]
     assert f"stopped after step {step} of 1200; the same command with --resume goes on from there" in said
 
 

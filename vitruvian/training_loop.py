@@ -257,6 +257,7 @@ class Loop(lightning.LightningModule):
             self.looking = True
             self.look_at(epoch, self.logs)
             self.looking = False
+        self.trainer.strategy.barrier()  # nobody goes on, or returns, before the figures are there
         self.done = epoch == options.epochs
 
     def look_at(self, epoch: int, logs: Logs) -> None:
