@@ -25,7 +25,7 @@ from vitruvian.data.labels import Labels
 from vitruvian.data.loading import EpochBatches, EpochStream, PersonCrops
 from vitruvian.experiment import Experiment
 from vitruvian.methods import build_empty, recipes
-from vitruvian.training_loop import Loop
+from vitruvian.training.loop import Loop
 
 NETWORK = ("forward", "backward")
 REST = ("waiting for data", "normalise", "targets", "loss", "logging")

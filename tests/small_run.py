@@ -112,7 +112,7 @@ def start(
     `prepare` is called in it before the training. What it prints goes to OUTPUT.log.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["small_run", "vitruvian.training_loop"])
+    context.set_forkserver_preload(["small_run", "vitruvian.training.loop"])
     process = context.Process(target=_run, args=(experiment, output, resume, prepare, environment or {}))
     process.start()
     return process
@@ -173,7 +173,7 @@ class LimitStates:
         self.size = size
 
     def __call__(self) -> None:
-        from vitruvian import training_loop
+        from vitruvian.training import loop as training_loop
 
         save_state, most = training_loop.save_state, resource.getrlimit(resource.RLIMIT_FSIZE)
 

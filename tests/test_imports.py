@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -19,17 +20,14 @@ ORDER = [
     "geometry",
     "image_headers",
     "images",
-    "draw",
     "crops",
+    "draw",
     "augment",
     "data",
     "metrics",
     "coordinates",
     "heatmaps",
     "layers",
-    "pickles",
-    "pickled_arrays",
-    "foreign",
     "checkpoints",
     "backbones",
     "experiment",
@@ -37,22 +35,16 @@ ORDER = [
     "methods",
     "runs",
     "prediction",
-    "prediction_files",
-    "scoring",
     "evaluation",
-    "optimisation",
-    "training_state",
-    "training_logs",
-    "validation",
-    "training_loop",
     "training",
-    "options",
-    "commands",
     "cli",
 ]
-"""The package from the foundation to the door: a file imports only from files above it."""
+"""The package from the foundation to the door: a file imports only from above or its own folder."""
 
 WITHOUT_TORCH = ["skeletons", "sample", "geometry", "images", "draw", "crops", "augment", "metrics", "errors", "files"]
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+MODULES = {".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): p for p in FILES}
 
 
 def module_of(path: Path) -> str:
@@ -60,20 +52,25 @@ def module_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported(path: Path) -> set[str]:
-    """Modules of the package that a file imports, wherever in the file."""
+def imported(path: Path, types: bool = True) -> set[str]:
+    """Modules of the package that a file imports, wherever in the file; `types`: also for annotations only."""
+    tree = ast.parse(path.read_text())
+    unused = set() if types else {node for block in tree.body if for_types(block) for node in ast.walk(block)}
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
+        if node in unused:
+            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= (
-                {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "vitruvian" else {node.module}
-            )
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= inside & MODULES.keys() or {node.module}
     return {name for name in found if name.startswith("vitruvian.")}
 
 
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+def for_types(block: ast.stmt) -> bool:
+    """Whether a statement is `if TYPE_CHECKING:`."""
+    return isinstance(block, ast.If) and isinstance(block.test, ast.Name) and block.test.id == "TYPE_CHECKING"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -89,6 +86,11 @@ def test_imports_point_upwards(path: Path) -> None:
 def test_a_method_imports_no_other_method(path: Path) -> None:
     own = f"vitruvian.methods.{path.parent.name}"
     assert not [name for name in imported(path) if name.startswith("vitruvian.methods.") and not name.startswith(own)]
+
+
+def test_no_circle_of_imports() -> None:
+    graph = {name: imported(path, types=False) & MODULES.keys() for name, path in MODULES.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)
 
 
 def test_nothing_lies_deeper_than_a_method() -> None:

@@ -14,6 +14,7 @@ import timm
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vitruvian.backbones.weights import load_backbone
 from vitruvian.errors import InputError
 
 VIT_SIZES = {  # channels, layers, heads of ViTPose (NeurIPS 2022); timm's own vit_small has 6 heads
@@ -129,8 +130,6 @@ def build_backbone(config: BackboneConfig, size: tuple[int, int]) -> Backbone:
         else:
             backbone = Backbone(network, channels[-1], strides[-1])
     if config.weights not in ("", "imagenet"):
-        from vitruvian.backbones.weights import load_backbone
-
         load_backbone(backbone, config)
     return backbone
 

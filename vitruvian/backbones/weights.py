@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from vitruvian.checkpoints import fit_state, load_state, state_dict_of
+from vitruvian.checkpoints.foreign import read_foreign
 from vitruvian.errors import InputError
-from vitruvian.foreign import read_foreign
 
 if TYPE_CHECKING:
     from torch import Tensor

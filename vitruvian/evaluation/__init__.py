@@ -18,12 +18,12 @@ from tqdm import tqdm
 from vitruvian.data.boxes import Boxes
 from vitruvian.data.labels import Labels, trainable
 from vitruvian.errors import InputError
+from vitruvian.evaluation.scoring import score_results
 from vitruvian.files import write_atomically
 from vitruvian.geometry import Framing, centre_and_scale, fix_aspect
 from vitruvian.metrics.oks import ScoreMode, oks_between, oks_nms, rescore
 from vitruvian.prediction import Predictor
 from vitruvian.sample import Photo, Poses
-from vitruvian.scoring import score_results
 from vitruvian.skeletons import Skeleton
 
 DUPLICATE = 0.9

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from vitruvian.commands import evaluate_command, import_command, list_command, predict_command, train_command
+from vitruvian.cli.commands import evaluate_command, import_command, list_command, predict_command, train_command
 from vitruvian.errors import InputError, nearest_name
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from vitruvian.errors import InputError
 from vitruvian.experiment import Training
-from vitruvian.optimisation import (
+from vitruvian.training.optimisation import (
     Average,
     all_finite,
     build_optimizer,

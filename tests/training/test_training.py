@@ -24,8 +24,8 @@ from vitruvian.errors import InputError
 from vitruvian.experiment import Experiment
 from vitruvian.methods.sar.method import SAR
 from vitruvian.training import find_device, train
-from vitruvian.training_logs import read_table
-from vitruvian.training_state import load_state
+from vitruvian.training.logs import read_table
+from vitruvian.training.state import load_state
 
 CHECKPOINTS = "best.safetensors", "last.safetensors"
 
@@ -101,10 +101,10 @@ def test_a_run_killed_at_the_worst_moments_ends_with_the_same_bytes(data: Path, 
         KillAt("torch", "save", 3, "midst"),  # the state before is that of step 1
         KillAt("vitruvian.checkpoints", "save_file", 1, "midst"),  # the last weights of epoch 1
         KillAt("vitruvian.checkpoints", "save", 1, "after"),  # and before their state
-        KillAt("vitruvian.training_loop", "save_state", 1, "after"),
-        KillAt("vitruvian.validation", "score", 1, "before"),
+        KillAt("vitruvian.training.loop", "save_state", 1, "after"),
+        KillAt("vitruvian.training.validation", "score", 1, "before"),
         KillAt("vitruvian.checkpoints", "save", 1, "after"),  # the best weights, before their row in the table
-        KillAt("vitruvian.training_logs", "write_table", 2, "after"),  # that row
+        KillAt("vitruvian.training.logs", "write_table", 2, "after"),  # that row
     ]
     for moment in moments:
         process = start(experiment, output, resume=output.exists(), prepare=moment)
@@ -118,7 +118,7 @@ def test_an_accumulating_fp16_run_with_dropout_resumes_within_an_epoch(data: Pat
     options = {"accumulate": 2, "precision": "fp16", "clip_norm": 1.0, "optimizer": "adamw", "weight_decay": 0.1}
     experiment = small_experiment(data, batch_size=5, **options)  # four steps, and four people left over
     finish(experiment, tmp_path / "whole", prepare=Dropout())
-    kill = KillAt("vitruvian.training_loop", "save_state", 3, "before")
+    kill = KillAt("vitruvian.training.loop", "save_state", 3, "before")
     process = start(experiment, tmp_path / "run", prepare=Dropout(kill))
     process.join()
     assert load_state(tmp_path / "run" / "state.pt")["step"] == 2
@@ -268,7 +268,7 @@ def test_a_network_of_which_nothing_learns_is_refused(
 
 
 def test_without_lightning_the_remedy_is_named(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "vitruvian.training_loop", raising=False)
+    monkeypatch.delitem(sys.modules, "vitruvian.training.loop", raising=False)
     monkeypatch.setitem(sys.modules, "lightning", None)
     with pytest.raises(InputError, match=r"training needs lightning: pip install 'vitruvian\[train\]'"):
         train(small_experiment(data), tmp_path / "run", device="cpu")

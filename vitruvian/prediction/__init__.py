@@ -28,7 +28,7 @@ from vitruvian.sample import Poses
 PART = 4
 """Crops, mirrored ones included, that a core takes at a time: few enough to stay in its cache."""
 
-SHIPPED = Path(__file__).parent / "weights"
+SHIPPED = Path(__file__).parents[1] / "weights"
 """The networks that come with the package: NAME.safetensors."""
 
 

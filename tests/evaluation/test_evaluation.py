@@ -14,9 +14,9 @@ from vitruvian.data.labels import Labels
 from vitruvian.data.reading import read_labels
 from vitruvian.errors import InputError
 from vitruvian.evaluation import evaluate, rows_of
+from vitruvian.evaluation.scoring import aligned, figures_table, missing_figures, score_results, without_nan
 from vitruvian.geometry import Framing
 from vitruvian.sample import People, Photo, Poses
-from vitruvian.scoring import aligned, figures_table, missing_figures, score_results, without_nan
 from vitruvian.skeletons import LSP, MPII
 
 CATEGORY = 3

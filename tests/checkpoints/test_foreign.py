@@ -11,9 +11,9 @@ import pytest
 import safetensors.torch
 import torch
 
+from vitruvian.checkpoints.foreign import read_foreign
+from vitruvian.checkpoints.pickles import Placeholder
 from vitruvian.errors import InputError
-from vitruvian.foreign import read_foreign
-from vitruvian.pickles import Placeholder
 
 
 def tensors():

@@ -12,15 +12,22 @@ import lightning
 import torch
 from torch import Tensor
 
-from vitruvian import checkpoints, validation
+from vitruvian import checkpoints
 from vitruvian.data.labels import Labels
 from vitruvian.data.loading import EpochBatches, EpochStream, PersonCrops, RemainingBatches, make_loader
 from vitruvian.errors import InputError
 from vitruvian.experiment import Experiment, Method
-from vitruvian.optimisation import Average, all_finite, build_optimizer, learning_rate_factor, set_learning_rate
 from vitruvian.sample import Batch
-from vitruvian.training_logs import Logs, UnreadLosses
-from vitruvian.training_state import BEST, LAST, RESULTS, STATE, plain, save_state
+from vitruvian.training import validation
+from vitruvian.training.logs import Logs, UnreadLosses
+from vitruvian.training.optimisation import (
+    Average,
+    all_finite,
+    build_optimizer,
+    learning_rate_factor,
+    set_learning_rate,
+)
+from vitruvian.training.state import BEST, LAST, RESULTS, STATE, plain, save_state
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 READ_SECONDS = 1.0

@@ -16,7 +16,7 @@ from vitruvian.data.loading import PersonCrops
 from vitruvian.data.reading import read_labels
 from vitruvian.experiment import Decoded, Experiment, Method
 from vitruvian.methods import build
-from vitruvian.validation import PICTURED, picture, score
+from vitruvian.training.validation import PICTURED, picture, score
 
 
 @pytest.fixture(scope="module")

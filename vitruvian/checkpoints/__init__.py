@@ -18,10 +18,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from vitruvian.checkpoints.foreign import file_kind, read_foreign
+from vitruvian.checkpoints.pickles import Placeholder
 from vitruvian.errors import InputError
 from vitruvian.files import write_atomically
-from vitruvian.foreign import file_kind, read_foreign
-from vitruvian.pickles import Placeholder
 
 _STATE_KEYS = ("state_dict", "model_state_dict", "model", "teacher", "network", "net", "state_dict_ema", "model_ema")
 _WRAPPERS = ("module.", "_orig_mod.")  # torch's data parallelism and compilation

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from vitruvian.checkpoints.pickled_arrays import ARRAYS, Storage, storage_finder
+from vitruvian.checkpoints.pickles import CONTAINERS, RestrictedUnpickler
 from vitruvian.errors import InputError
-from vitruvian.pickled_arrays import ARRAYS, Storage, storage_finder
-from vitruvian.pickles import CONTAINERS, RestrictedUnpickler
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -37,7 +37,7 @@ def read_foreign(path: str | Path) -> Any:
 
     Reads PyTorch's zip format and the stream of pickles before it, plain pickles (Python 2's too), .npz, .npy and
     safetensors. Gives tensors on the CPU (Parameters as plain tensors), numpy arrays (read-only) and plain
-    containers; .npz and safetensors as a dict. Every other object becomes a `vitruvian.pickles.Placeholder`.
+    containers; .npz and safetensors as a dict. Every other object becomes a `pickles.Placeholder`.
 
     Raises InputError, in one line, when there is no such file or it cannot be read.
     """

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vitruvian.pickles import Pending, Placeholder
+from vitruvian.checkpoints.pickles import Pending, Placeholder
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,9 +5,9 @@ from typing import Literal
 
 import pytest
 
+from vitruvian.cli.options import Parser, add_fields, descriptions, fields_of, first_value, given_values, wants_help
 from vitruvian.errors import InputError
 from vitruvian.methods import recipes
-from vitruvian.options import Parser, add_fields, descriptions, fields_of, first_value, given_values, wants_help
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,12 @@ from vitruvian.errors import InputError
 from vitruvian.experiment import Experiment, Method
 from vitruvian.files import write_atomically
 from vitruvian.methods import build, build_empty
-from vitruvian.optimisation import parameter_groups
 from vitruvian.runs import RUN, write_run
-from vitruvian.training_state import BEST, LAST, STATE, check_place, find_state, prepare_folder
+from vitruvian.training.optimisation import parameter_groups
+from vitruvian.training.state import BEST, LAST, STATE, check_place, find_state, prepare_folder
 
 if TYPE_CHECKING:
-    from vitruvian.training_loop import Loop
+    from vitruvian.training.loop import Loop
 
 SCORING_TIMEOUT = timedelta(hours=6)
 """How long the processes wait for the one that scores."""
@@ -64,7 +64,7 @@ def train(
         KeyboardInterrupt: Ctrl-C or SIGTERM; the state is written and the message says how to go on.
     """
     try:
-        from vitruvian.training_loop import Loop
+        from vitruvian.training.loop import Loop
     except ModuleNotFoundError as error:
         raise InputError(f"training needs {error.name}: pip install 'vitruvian[train]'") from None
     output = Path(output)

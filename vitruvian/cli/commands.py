@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vitruvian.cli.options import Parser, add_fields, fields_of, first_value, given_values, parse, wants_help
 from vitruvian.errors import InputError, nearest_name
-from vitruvian.options import Parser, add_fields, fields_of, first_value, given_values, parse, wants_help
 
 if TYPE_CHECKING:
     from vitruvian.data.labels import Labels
@@ -35,7 +35,7 @@ def predict_command(arguments: list[str]) -> int:
     from vitruvian.data.boxes import read_boxes
     from vitruvian.images import list_images
     from vitruvian.prediction import load
-    from vitruvian.prediction_files import predict_files
+    from vitruvian.prediction.files import predict_files
 
     photos = list_images(options.photos)
     if options.boxes:
@@ -162,8 +162,8 @@ def evaluate_command(arguments: list[str]) -> int:
         return 0
 
     from vitruvian.data.reading import read_labels
+    from vitruvian.evaluation.scoring import figures_table, missing_figures, score_results, without_nan
     from vitruvian.files import write_atomically
-    from vitruvian.scoring import figures_table, missing_figures, score_results, without_nan
 
     if first_value(arguments, "--results"):
         options = parser.read(arguments)
@@ -272,7 +272,7 @@ def import_command(arguments: list[str]) -> int:
     from importlib import import_module
 
     from vitruvian import checkpoints
-    from vitruvian.foreign import read_foreign
+    from vitruvian.checkpoints.foreign import read_foreign
     from vitruvian.methods import build_empty, experiment_to_dict, method_name
 
     experiment = find_recipe(options.recipe)()

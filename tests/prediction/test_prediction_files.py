@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_prediction import finder, scene
+from colour_finder import finder, scene
 
-from vitruvian import prediction_files
 from vitruvian.errors import InputError
 from vitruvian.images import read_image, write_image
-from vitruvian.prediction_files import Report, coco_number, image_ids_of, match_boxes, predict_files, unique_names
+from vitruvian.prediction import files as prediction_files
+from vitruvian.prediction.files import Report, coco_number, image_ids_of, match_boxes, predict_files, unique_names
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("tensorboard")
 
-from vitruvian.training_logs import Logs, UnreadLosses, read_table
+from vitruvian.training.logs import Logs, UnreadLosses, read_table
 
 RATES = {"learning_rate": 0.5, "samples_per_second": 30.0, "waiting_for_data": 0.0}
 

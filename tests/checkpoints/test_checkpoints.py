@@ -14,8 +14,8 @@ import torch
 
 from vitruvian import checkpoints
 from vitruvian.checkpoints import fit_state, load, load_state, save, state_dict_of
+from vitruvian.checkpoints.foreign import read_foreign
 from vitruvian.errors import InputError
-from vitruvian.foreign import read_foreign
 
 EXPERIMENT = {"method": {"name": "sar", "size": [192, 256]}, "seed": 7, "rate": 5e-4, "norm": None}
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from vitruvian.foreign import read_foreign
-from vitruvian.pickled_arrays import ARRAYS
-from vitruvian.pickles import CONTAINERS, Placeholder, RestrictedUnpickler
+from vitruvian.checkpoints.foreign import read_foreign
+from vitruvian.checkpoints.pickled_arrays import ARRAYS
+from vitruvian.checkpoints.pickles import CONTAINERS, Placeholder, RestrictedUnpickler
 
 
 def unpickle(data):
