@@ -71,9 +71,10 @@ def peaks(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         y, x = np.unravel_index(cells.argmax(), cells.shape)
         scores[joint] = cells[y, x]
         points[joint] = x, y
-        if 1 < x < width - 1 and 1 < y < height - 1:
-            step = np.array([cells[y, x + 1] - cells[y, x - 1], cells[y + 1, x] - cells[y - 1, x]])
-            points[joint] += 0.25 * np.sign(step)
+        if 1 < x < width - 1 and y > 0:
+            points[joint, 0] += 0.25 * np.sign(cells[y, x + 1] - cells[y, x - 1])
+        if 1 < y < height - 1 and x > 0:
+            points[joint, 1] += 0.25 * np.sign(cells[y + 1, x] - cells[y - 1, x])
         if scores[joint] <= 0:
             points[joint] = -1
     return points, scores
