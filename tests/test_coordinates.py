@@ -1,6 +1,6 @@
 import torch
 
-from vitruvian.coordinates import coordinate_loss, from_fractions, label_fractions, to_fractions
+from vitruvian.coordinates import cell_fractions, coordinate_loss, from_fractions, label_fractions, to_fractions
 
 NAN = float("nan")
 
@@ -10,6 +10,11 @@ def test_fractions_and_back():
     fractions = to_fractions(points, (96, 128))
     torch.testing.assert_close(fractions, torch.tensor([[0, 0], [0.5, 0.5], [95 / 96, 127 / 128]]))
     torch.testing.assert_close(from_fractions(fractions, (96, 128)), points)
+
+
+def test_places_of_cells():
+    x, y = cell_fractions(torch.zeros(2, 3, 2, 4))
+    assert (x.tolist(), y.tolist()) == ([0, 0.25, 0.5, 0.75], [0, 0.5])
 
 
 def test_labels_count_where_visible_and_inside():

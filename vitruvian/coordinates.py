@@ -1,7 +1,6 @@
-"""Keypoints as fractions of the input, for methods that give coordinates instead of maps.
+"""Keypoints as fractions of the input or of a map, for methods that give coordinates instead of maps.
 
-fraction = pixel / size on each axis, so that 0 is the centre of the first pixel and the last one is at 1 - 1
-/ size.
+fraction = index / size on each axis: 0 is the centre of the first pixel or cell, 1 - 1 / size that of the last one.
 """
 
 from __future__ import annotations
@@ -12,13 +11,21 @@ from torch.nn import functional
 
 
 def to_fractions(points: Tensor, size: tuple[int, int]) -> Tensor:
-    """Points (..., 2), pixels of an input of `size` (W, H), as fractions of it."""
+    """Points (..., 2), pixels of an input or cells of a map of `size` (W, H), as fractions of it."""
     return torch.stack([points[..., 0] / size[0], points[..., 1] / size[1]], -1)
 
 
 def from_fractions(points: Tensor, size: tuple[int, int]) -> Tensor:
     """The inverse of `to_fractions`."""
     return torch.stack([points[..., 0] * size[0], points[..., 1] * size[1]], -1)
+
+
+def cell_fractions(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """The places of the columns, x (w,), and of the rows, y (h,), of maps (..., h, w), in fractions of the map."""
+    height, width = maps.shape[-2:]
+    x = torch.arange(width, dtype=maps.dtype, device=maps.device) / width
+    y = torch.arange(height, dtype=maps.dtype, device=maps.device) / height
+    return x, y
 
 
 def label_fractions(points: Tensor, visible: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -30,8 +37,7 @@ def label_fractions(points: Tensor, visible: Tensor, size: tuple[int, int]) -> t
         size: (W, H) of the input.
 
     Returns:
-        labels (..., K, 2), fractions, 0 where not known; and weights (..., K), 1 where visible and inside the
-        input.
+        labels (..., K, 2), fractions, 0 where not known; and weights (..., K), 1 where visible and inside the input.
     """
     x, y = points.unbind(-1)
     inside = (x >= 0) & (x <= size[0] - 1) & (y >= 0) & (y <= size[1] - 1)  # False for NaN

@@ -1,8 +1,7 @@
-"""Maps with one value per keypoint and cell: draw them, find and refine their peaks, read and merge them.
+"""Maps with one value per keypoint and cell: draw them, find and refine their peaks, turn mirrored ones back.
 
-Points are map cells (x, y) by the convention of `vitruvian.geometry`: an integer is the centre of a cell.
-Everything is batched over images, people and joints, runs on the device of its arguments and never waits for
-that device.
+Points are map cells (x, y) by the convention of `vitruvian.geometry`: an integer is the centre of a cell. Everything is
+batched over images, people and joints, runs on the device of its arguments and never waits for that device.
 
 Four ways to write a keypoint k (map cells) as a map and to read it back:
 
@@ -71,19 +70,12 @@ def draw_gaussians(
         style: where the Gaussian stands and ends, see the module's docstring.
 
     Returns:
-        maps (..., K, H, W) of the type of `points`, and kept (..., K) bool: visible, known, and the square of
-        3 sigma round the point meets the map. A kept keypoint may lie outside the map, and its Gaussian is
-        cut there.
+        maps (..., K, H, W) of the type of `points`, and kept (..., K) bool, those of `reaching_gaussians`. A kept
+        keypoint may lie outside the map, and its Gaussian is cut there.
     """
-    # Truncation towards zero, not rounding: -0.7 goes to 0 and -1.7 to -1, as in the code that the weights
-    # come from.
-    nearest = torch.trunc(points + 0.5)
-    first, end = nearest - 3 * sigma, nearest + 3 * sigma + 1
-    if style == "dark":
-        first, end = points - 3 * sigma, points + 3 * sigma + 1
-    meets = (end >= 0).all(-1) & (first[..., 0] < size[0]) & (first[..., 1] < size[1])
-    kept = visible & meets & ~points.isnan().any(-1)
-    about = nearest if style == "msra" else points
+    kept = reaching_gaussians(points, visible, size, sigma, style)
+    first, end = _extent(points, sigma, style)
+    about = _nearest(points) if style == "msra" else points
 
     def profile(axis: int) -> Tensor:
         cells = torch.arange(size[axis], dtype=points.dtype, device=points.device)
@@ -93,6 +85,30 @@ def draw_gaussians(
         return torch.where(drawn, torch.exp((cells - about[..., axis, None]).square() / (-2 * sigma**2)), 0)
 
     return profile(1)[..., :, None] * profile(0)[..., None, :], kept
+
+
+def reaching_gaussians(
+    points: Tensor, visible: Tensor, size: tuple[int, int], sigma: float, style: Style = "msra"
+) -> Tensor:
+    """Which keypoints (..., K) are visible, known, and in or near the map: the square of 3 sigma about them meets it.
+
+    Arguments as of `draw_gaussians`.
+    """
+    first, end = _extent(points, sigma, style)
+    meets = (end >= 0).all(-1) & (first[..., 0] < size[0]) & (first[..., 1] < size[1])
+    return visible & meets & ~points.isnan().any(-1)
+
+
+def _extent(points: Tensor, sigma: float, style: Style) -> tuple[Tensor, Tensor]:
+    """The first cells (..., 2) of the squares of 3 sigma about points (..., 2), and those after the last."""
+    middle = points if style == "dark" else _nearest(points)
+    return middle - 3 * sigma, middle + 3 * sigma + 1
+
+
+def _nearest(points: Tensor) -> Tensor:
+    """The cells (..., 2) that points (..., 2) are counted to."""
+    # Truncation towards zero, not rounding: -0.7 goes to 0 and -1.7 to -1, as in the code that the weights come from.
+    return torch.trunc(points + 0.5)
 
 
 def draw_discs_and_offsets(
@@ -107,8 +123,8 @@ def draw_discs_and_offsets(
         radius_factor: radius of the disc, in fractions of the longer side.
 
     Returns:
-        maps (..., K, 3, H, W): 1 in the disc, then the keypoint minus the cell in x and in y, in radii, over
-        the whole map; and kept (..., K) bool: visible and known, however far outside.
+        maps (..., K, 3, H, W): 1 in the disc, then the keypoint minus the cell in x and in y, in radii, over the whole
+        map; and kept (..., K) bool: visible and known, however far outside.
     """
     kept = visible & ~points.isnan().any(-1)
     radius = radius_factor * max(size)
@@ -180,8 +196,7 @@ def refine_quarter(maps: Tensor, peaks: Tensor) -> Tensor:
 
 
 def refine_dark(maps: Tensor, peaks: Tensor, kernel: int) -> Tensor:
-    """Peaks (..., 2) of maps (..., H, W), moved by one Newton step on the logarithm of the blurred maps
-    (DARK).
+    """Peaks (..., 2) of maps (..., H, W), moved by one Newton step on the logarithm of the blurred maps (DARK).
 
     Derivatives over one cell (first) and two (second). Peaks within two cells of the border stay.
     """
@@ -199,8 +214,7 @@ def refine_dark(maps: Tensor, peaks: Tensor, kernel: int) -> Tensor:
 def refine_udp(maps: Tensor, peaks: Tensor, kernel: int) -> Tensor:
     """Peaks (..., 2) of maps (..., H, W), moved by one Newton step on the logarithm of blurred, clipped maps.
 
-    Derivatives over one cell; beyond the border the maps go on with the border's values, so that every peak
-    moves.
+    Derivatives over one cell; beyond the border the maps go on with the border's values, so that every peak moves.
     """
     f = _window(_blur_to_peak(maps, kernel), peaks, 1).clamp(1e-3, 50).log()
     gradient = (f[..., 1, 2] - f[..., 1, 0]) / 2, (f[..., 2, 1] - f[..., 0, 1]) / 2
@@ -246,12 +260,11 @@ def _blur_to_peak(maps: Tensor, kernel: int) -> Tensor:
 def blur(maps: Tensor, kernel: int, border: Literal["zero", "reflect"] = "zero") -> Tensor:
     """Maps (..., H, W) blurred by a Gaussian `kernel` cells wide (odd), of the sigma that OpenCV gives it.
 
-    sigma = 0.3 ((kernel - 1) / 2 - 1) + 0.8, or OpenCV's fixed tables for small kernels. Beyond the border
-    lie zeros, or the map reflected about its outermost cells.
+    sigma = 0.3 ((kernel - 1) / 2 - 1) + 0.8, or OpenCV's fixed tables for small kernels. Beyond the border lie zeros,
+    or the map reflected about its outermost cells.
     """
-    # Two products with banded matrices: 3 to 7 times faster than convolutions at 64 x 48 and 96 x 72, and
-    # cheap enough not to look at the peaks' surroundings only, which would not give the maximum that the
-    # result is scaled by.
+    # Two products with banded matrices: 3 to 7 times faster than convolutions at 64 x 48 and 96 x 72, and cheap enough
+    # not to look at the peaks' surroundings only, which would not give the maximum that the result is scaled by.
     rows, columns = (_band(length, kernel, border, maps) for length in maps.shape[-2:])
     return rows @ (maps @ columns.T)
 
@@ -270,35 +283,7 @@ def _band(length: int, kernel: int, border: str, like: Tensor) -> Tensor:
     return ((taps[..., None] == cells) * weights[:, None]).sum(1)
 
 
-# Reading ----------------------------------------------------------------------------------------------------
-
-
-def read_at(maps: Tensor, points: Tensor) -> Tensor:
-    """Values (..., P) of maps (..., H, W) at points (..., P, 2), map cells, by bilinear interpolation.
-
-    Beyond the map lie zeros, so that values fade over the cell next to the border. NaN where a point is NaN.
-    The leading dimensions of the two are broadcast. Gradients go to both.
-    """
-    height, width = maps.shape[-2:]
-    lead = torch.broadcast_shapes(maps.shape[:-2], points.shape[:-2])
-    cells = maps.flatten(-2).expand(*lead, height * width)
-    points = points.expand(*lead, *points.shape[-2:])
-    corner = points.detach().floor()
-    fraction = points - corner
-    total = torch.zeros_like(points[..., 0])
-    for right in (0, 1):
-        for below in (0, 1):
-            x, y = corner[..., 0] + right, corner[..., 1] + below
-            inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-            # Clamped before the conversion: a float beyond the integers has no defined one.
-            index = y.nan_to_num().clamp(0, height - 1) * width + x.nan_to_num().clamp(0, width - 1)
-            weight_x = fraction[..., 0] if right else 1 - fraction[..., 0]
-            weight_y = fraction[..., 1] if below else 1 - fraction[..., 1]
-            total = total + weight_x * weight_y * torch.where(inside, cells.gather(-1, index.long()), 0)
-    return total
-
-
-# Merging with the prediction for the mirrored image ---------------------------------------------------------
+# Turning back what is found in the mirrored image -----------------------------------------------------------
 
 
 def unmirror_maps(maps: Tensor, mirror: Tensor, shift: bool = False, x_offset: int | None = None) -> Tensor:
@@ -307,8 +292,7 @@ def unmirror_maps(maps: Tensor, mirror: Tensor, shift: bool = False, x_offset: i
     Args:
         maps: one or, between K and H, several maps for each keypoint.
         mirror: (K,) integers, the joint that each joint becomes in a mirror.
-        shift: also move everything one column to the right, column 0 stays: for maps with cell = pixel /
-        stride, whose
+        shift: also move everything one column to the right, column 0 stays: for maps with cell = pixel / stride, whose
             mirror is not the mirror of the cells.
         x_offset: of maps (B, K, C, H, W), the one that holds offsets in x, which change sign.
     """
@@ -320,26 +304,10 @@ def unmirror_maps(maps: Tensor, mirror: Tensor, shift: bool = False, x_offset: i
     return maps
 
 
-def merge_mirrored_maps(
-    maps: Tensor, mirrored: Tensor, mirror: Tensor, shift: bool = False, x_offset: int | None = None
-) -> Tensor:
-    """The mean of maps (B, K, ..., H, W) and of those of the mirrored image, `unmirror_maps` of them."""
-    return (maps + unmirror_maps(mirrored, mirror, shift, x_offset)) / 2
-
-
 def unmirror_points(points: Tensor, mirror: Tensor, x_sum: float) -> Tensor:
     """Points (..., K, 2 or more) of a mirrored image as the image's: x -> x_sum - x, joints exchanged."""
     points = points.index_select(-2, mirror)
     return torch.cat([x_sum - points[..., :1], points[..., 1:]], -1)
-
-
-def merge_mirrored_points(points: Tensor, mirrored: Tensor, mirror: Tensor, x_sum: float) -> Tensor:
-    """The mean of points (..., K, 2 or more) and of those of the mirrored image.
-
-    `x_sum`, in the unit of the points, is what x and its mirror add up to: W - 1 in pixels of an input of W
-    columns.
-    """
-    return (points + unmirror_points(mirrored, mirror, x_sum)) / 2
 
 
 # Losses -----------------------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vitruvian.backbones import BackboneConfig
-from vitruvian.backbones.timm_networks import num_parameters
 from vitruvian.errors import InputError
 from vitruvian.experiment import View
 from vitruvian.geometry import Affine, Framing
@@ -36,10 +35,10 @@ def random_maps(b: int = 2, k: int = 3, h: int = 5, w: int = 7, dtype: torch.dty
     return selector, keypoints, torch.tensor([0, 2, 3, 5]), torch.rand(4, 2, dtype=dtype)
 
 
-def direct_loss(selector: Tensor, keypoints: Tensor, chosen: Tensor, labels: Tensor) -> Tensor:
+def direct_loss(selector: Tensor, keypoints: Tensor, visible: Tensor, labels: Tensor) -> Tensor:
     """The paper's sum as it stands there, with the authors' constants, both axes in one tensor."""
-    confidence = selector.sigmoid().flatten(0, 1)[chosen].flatten(1)
-    opinions = keypoints.flatten(0, 1)[chosen].flatten(2).transpose(1, 2)  # (V, cells, 2)
+    confidence = selector.sigmoid().flatten(0, 1)[visible].flatten(1)
+    opinions = keypoints.flatten(0, 1)[visible].flatten(2).transpose(1, 2)  # (V, cells, 2)
     quality = torch.exp(-16 * (opinions - labels[:, None]).abs().sum(2))
     weights = confidence / confidence.sum(1, keepdim=True)
     return -torch.log((weights * quality).sum(1) + 1e-6).mean()
@@ -58,31 +57,31 @@ def test_the_loss_is_the_direct_sum() -> None:
 
 
 def test_its_gradient_is_that_of_the_direct_sum() -> None:
-    selector, keypoints, chosen, labels = random_maps(dtype=torch.float64)
+    selector, keypoints, visible, labels = random_maps(dtype=torch.float64)
     gradients = []
     for loss in (direct_loss, expected_quality_loss):
         leaves = [value.clone().requires_grad_() for value in (selector, keypoints)]
-        (3 * loss(*leaves, chosen, labels)).backward()
+        (3 * loss(*leaves, visible, labels)).backward()
         gradients.append([leaf.grad for leaf in leaves])
     for exact, ours in zip(*gradients):
         torch.testing.assert_close(ours, exact, rtol=1e-4, atol=1e-6 * float(exact.abs().max()))
-        assert (ours.flatten(0, 1)[[1, 4]] == 0).all()  # what is not chosen learns nothing
-    assert (gradients[1][0].flatten(0, 1)[chosen] != 0).any()
+        assert (ours.flatten(0, 1)[[1, 4]] == 0).all()  # what is not visible learns nothing
+    assert (gradients[1][0].flatten(0, 1)[visible] != 0).any()
 
 
 def test_it_stays_finite_where_the_direct_sum_underflows() -> None:
-    selector, keypoints, chosen, labels = random_maps()
+    selector, keypoints, visible, labels = random_maps()
     unsure = (selector - 150).requires_grad_()  # sigmoid gives 0 in float32
-    assert not direct_loss(unsure, keypoints, chosen, labels).isfinite()
-    exact = direct_loss(unsure.double(), keypoints.double(), chosen, labels.double())
-    loss = expected_quality_loss(unsure, keypoints, chosen, labels)
+    assert not direct_loss(unsure, keypoints, visible, labels).isfinite()
+    exact = direct_loss(unsure.double(), keypoints.double(), visible, labels.double())
+    loss = expected_quality_loss(unsure, keypoints, visible, labels)
     assert loss.item() == pytest.approx(exact.item(), rel=1e-5)
     loss.backward()
     assert unsure.grad is not None
     assert unsure.grad.isfinite().all()
     assert (unsure.grad != 0).any()
     far = keypoints + 50  # opinions so far off that nothing is left of them: the cap
-    assert expected_quality_loss(selector, far, chosen, labels).item() == pytest.approx(-math.log(1e-6), rel=1e-5)
+    assert expected_quality_loss(selector, far, visible, labels).item() == pytest.approx(-math.log(1e-6), rel=1e-5)
 
 
 def test_with_nobody_visible_it_is_zero() -> None:
@@ -131,9 +130,9 @@ def memory(loss, *inputs: Tensor) -> tuple[int, int]:
 def test_for_a_whole_body_it_keeps_half_of_what_the_direct_sum_keeps() -> None:
     joints, h, w = COCO_WHOLEBODY.num_joints, 12, 9
     selector, keypoints = torch.randn(2, joints, h, w), torch.rand(2, joints, 2, h, w)
-    chosen = torch.arange(0, 2 * joints, 2)  # half of the keypoints are visible
-    inputs = selector.requires_grad_(), keypoints.requires_grad_(), chosen, torch.rand(len(chosen), 2)
-    one_map_each = len(chosen) * h * w * 4
+    visible = torch.arange(0, 2 * joints, 2)  # half of the keypoints are visible
+    inputs = selector.requires_grad_(), keypoints.requires_grad_(), visible, torch.rand(len(visible), 2)
+    one_map_each = len(visible) * h * w * 4
     kept, largest = memory(expected_quality_loss, *inputs)
     kept_directly, largest_directly = memory(direct_loss, *inputs)
     assert largest_directly == 2 * one_map_each
@@ -143,14 +142,14 @@ def test_for_a_whole_body_it_keeps_half_of_what_the_direct_sum_keeps() -> None:
 
 
 def test_half_precision_never_reaches_the_sum() -> None:
-    selector, keypoints, chosen, labels = random_maps()
-    expected = expected_quality_loss(selector, keypoints, chosen, labels)
+    selector, keypoints, visible, labels = random_maps()
+    expected = expected_quality_loss(selector, keypoints, visible, labels)
     for dtype in (torch.bfloat16, torch.float16):
         with torch.autocast("cpu", dtype):
-            assert torch.equal(expected_quality_loss(selector, keypoints, chosen, labels), expected)
+            assert torch.equal(expected_quality_loss(selector, keypoints, visible, labels), expected)
         halved = selector.to(dtype), keypoints.to(dtype)
-        given = expected_quality_loss(*halved, chosen, labels)
-        assert torch.equal(given, expected_quality_loss(halved[0].float(), halved[1].float(), chosen, labels))
+        given = expected_quality_loss(*halved, visible, labels)
+        assert torch.equal(given, expected_quality_loss(halved[0].float(), halved[1].float(), visible, labels))
         logits, heatmaps = selector.flatten(0, 1), torch.rand(6, 5, 7)
         with torch.autocast("cpu", dtype):
             assert torch.equal(quality_focal_loss(logits, heatmaps), quality_focal_loss(logits, heatmaps))
@@ -227,19 +226,24 @@ def batch_of(count: int = 2) -> Batch:
     )
 
 
-def test_keypoints_that_touch_the_grid_are_learnt_from() -> None:
+def test_keypoints_that_touch_the_grid_are_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
     method, batch = small(), batch_of()
     assert method.map_size == (8, 12)
     points = batch.everyone.keypoints
     # A Gaussian of sigma 2 cells of 8 px reaches 6 cells and one more beyond the nearest.
     points[0, 0], points[0, 1], points[0, 2] = torch.tensor([[-50.0, 40], [-70, 40], [30, 96 + 40]])
     targets = method.targets(batch)
-    assert targets.chosen.tolist() == [0, 2, *range(4, 14), *range(14, 17), *range(18, 28)]
+    assert targets.visible.tolist() == [0, 2, *range(4, 14), *range(14, 17), *range(18, 28)]
     torch.testing.assert_close(targets.labels[0], torch.tensor([-50 / 64, 40 / 96]))
     torch.testing.assert_close(targets.labels[2], points[0, 4] / torch.tensor([64.0, 96.0]))
     assert targets.heatmaps is not None
-    assert targets.heatmaps.shape == (len(targets.chosen), 12, 8)
-    assert small(heatmap_branch=False).targets(batch).heatmaps is None
+    assert targets.heatmaps.shape == (len(targets.visible), 12, 8)
+    without = small(heatmap_branch=False)
+    monkeypatch.setattr("vitruvian.methods.sar.method.draw_gaussians", None)  # nothing is drawn that nobody needs
+    same = without.targets(batch)
+    assert same.heatmaps is None
+    assert torch.equal(same.visible, targets.visible)
+    assert torch.equal(same.labels, targets.labels)
 
 
 @pytest.mark.parametrize("affine", ["pixel", "udp"])
@@ -260,16 +264,30 @@ def test_the_surest_cell_speaks_and_scores_by_its_share(affine: Affine) -> None:
     torch.testing.assert_close(decoded.scores, decoded.joint_scores.mean(2))
 
 
+def test_scores_are_finite_where_all_confidences_underflow() -> None:
+    method = small((16, 12))
+    method.map_size = (4, 3)
+    selector = torch.full((2, 5, 3, 4), -200.0)
+    selector[1, 2, 1, 3] = -200 + math.log(9)
+    keypoints = torch.rand(2, 5, 2, 3, 4)
+    decoded = method.decode(Maps(selector, keypoints, None))
+    assert decoded.joint_scores[0, 0].tolist() == pytest.approx([1 / 12] * 5)
+    assert decoded.joint_scores[1, 0, 2].item() == pytest.approx(9 / 20, rel=1e-5)
+    torch.testing.assert_close(decoded.points[1, 0, 2], keypoints[1, 2, :, 1, 3] * torch.tensor([16.0, 12]))
+    far = method.decode(Maps(selector - 1e4, keypoints, None))
+    assert all(one.isfinite().all() for one in far)
+
+
 @pytest.mark.parametrize("affine", ["pixel", "udp"])
 def test_labels_decode_to_where_they_came_from(affine: Affine) -> None:
     method, batch = small(affine=affine), batch_of()
     targets = method.targets(batch)
     width, height = method.map_size
     keypoints = torch.zeros(2 * LSP.num_joints, 2, height, width)
-    keypoints[targets.chosen] = targets.labels[:, :, None, None].expand(-1, -1, height, width)
+    keypoints[targets.visible] = targets.labels[:, :, None, None].expand(-1, -1, height, width)
     maps = Maps(torch.zeros(2, LSP.num_joints, height, width), keypoints.unflatten(0, (2, -1)), None)
-    points = method.decode(maps).points.flatten(0, 2)[targets.chosen]
-    torch.testing.assert_close(points, batch.everyone.keypoints.flatten(0, 1)[targets.chosen], atol=1e-4, rtol=1e-5)
+    points = method.decode(maps).points.flatten(0, 2)[targets.visible]
+    torch.testing.assert_close(points, batch.everyone.keypoints.flatten(0, 1)[targets.visible], atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -307,6 +325,81 @@ def test_a_mirrored_view_is_averaged_with_left_and_right_exchanged(flip) -> None
     torch.testing.assert_close(both.joint_scores, scores, atol=1e-5, rtol=1e-4)
 
 
+def mirrored_maps(maps: Maps, x_sum: float) -> Maps:
+    """What a network that commutes with the mirror gives for the mirrored photos; x_sum in fractions of the map."""
+    order = list(LSP.mirror)
+    keypoints = maps.keypoints.flip(4)[:, order]
+    keypoints = torch.stack([x_sum - keypoints[:, :, 0], keypoints[:, :, 1]], 2)
+    return Maps(maps.selector.flip(3)[:, order], keypoints, None)
+
+
+def says(plain: Maps, mirrored: Maps, affine: Affine) -> SAR:
+    """SAR with flip "maps" that gives `plain` for views of zeros and `mirrored` for views of ones; a grid of 8 x 12."""
+    method = small(affine=affine, flip="maps")
+
+    def forward(inputs: Tensor, inside: Tensor | None = None, targets: Any = None) -> Maps:
+        seen = [mirrored if one else plain for one in inputs[::2, 0, 0, 0].tolist()]
+        return Maps(torch.cat([one.selector for one in seen]), torch.cat([one.keypoints for one in seen]), None)
+
+    method.forward = forward  # type: ignore[method-assign]
+    return method
+
+
+PLAIN, MIRRORED = View(torch.zeros(2, 3, 4, 4)), View(torch.ones(2, 3, 4, 4), mirrored=True)
+X_SUM: dict[Affine, float] = {"pixel": 63 / 64, "udp": 7 / 8}
+"""x + x' of a mirror, in fractions of a map of 8 cells for 64 px."""
+
+
+@pytest.mark.parametrize("affine", ["pixel", "udp"])
+def test_merged_maps_of_a_network_that_commutes_with_the_mirror_say_what_the_plain_ones_say(affine: Affine) -> None:
+    torch.manual_seed(0)
+    selector = torch.randn(2, 14, 12, 8) * 3
+    keypoints = cell_locations(selector) + torch.randn(2, 14, 2, 12, 8) * 0.1
+    if affine == "pixel":  # here a mirrored cell lands on the next column, which must say the same
+        selector[..., 1::2], keypoints[..., 1::2] = selector[..., ::2], keypoints[..., ::2]
+        selector[..., 1:], keypoints[..., 1:] = selector[..., :1], keypoints[..., :1]
+    maps = Maps(selector, keypoints, None)
+    method = says(maps, mirrored_maps(maps, X_SUM[affine]), affine)
+    alone, both = method.predict([PLAIN]), method.predict([PLAIN, MIRRORED])
+    turned = method.predict([MIRRORED])
+    for one in (both, turned):
+        torch.testing.assert_close(one.points, alone.points, atol=1e-3, rtol=1e-4)
+        torch.testing.assert_close(one.joint_scores, alone.joint_scores)
+    torch.testing.assert_close(alone.points, method.decode(maps).points)
+
+
+@pytest.mark.parametrize("affine", ["pixel", "udp"])
+def test_perfect_maps_of_both_views_merge_to_the_truth(affine: Affine) -> None:
+    torch.manual_seed(0)
+    truth = torch.rand(2, 14, 2)
+    at_truth = truth[..., None, None].expand(-1, -1, -1, 12, 8)
+    # Each view is sure about the cell nearest to each joint of its own image.
+    plain = Maps(-40 * (cell_locations(at_truth[:, :, 0]) - at_truth).abs().sum(2), at_truth, None)
+    order = list(LSP.mirror)
+    there = torch.stack([X_SUM[affine] - truth[..., 0], truth[..., 1]], -1)[:, order]
+    at_mirror = there[..., None, None].expand(-1, -1, -1, 12, 8)
+    mirrored = Maps(-40 * (cell_locations(at_mirror[:, :, 0]) - at_mirror).abs().sum(2), at_mirror, None)
+    points = says(plain, mirrored, affine).predict([PLAIN, MIRRORED]).points[:, 0]
+    whole = torch.tensor([64.0, 96]) if affine == "pixel" else torch.tensor([8 * 63 / 7, 12 * 95 / 11])
+    torch.testing.assert_close(points, truth * whole, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("surer", ["plain", "mirrored"])
+def test_where_views_disagree_the_surer_one_wins(surer: str) -> None:
+    """One view says left, the other one right: the answer is one of the two and not the middle between them."""
+    left, right = (torch.tensor([x, 0.5]).view(1, 1, 2, 1, 1).expand(2, 14, 2, 12, 8) for x in (0.2, 0.8))
+    selectors = {"left": torch.full((2, 14, 12, 8), -6.0), "right": torch.full((2, 14, 12, 8), -6.0)}
+    selectors["left"][..., 6, 2], selectors["right"][..., 6, 6] = (4.0, 0.0) if surer == "plain" else (0.0, 4.0)
+    as_seen = mirrored_maps(Maps(selectors["right"], right, None), X_SUM["udp"])
+    method = says(Maps(selectors["left"], left, None), as_seen, "udp")
+    decoded = method.predict([PLAIN, MIRRORED])
+    x = 0.2 if surer == "plain" else 0.8
+    torch.testing.assert_close(decoded.points[..., 0], torch.full((2, 1, 14), x * 8 * 63 / 7), atol=0.5, rtol=0)
+    method.config = replace(method.config, flip="exact")
+    middle = method.predict([PLAIN, MIRRORED]).points[..., 0]
+    torch.testing.assert_close(middle, torch.full((2, 1, 14), 0.5 * 8 * 63 / 7), atol=1e-3, rtol=0)
+
+
 @pytest.mark.parametrize("size", [(70, 41), (65, 97), (64, 96)])
 def test_the_map_is_as_large_as_it_is_taken_to_be(size: tuple[int, int]) -> None:
     for deconvolutions in (0, 1, 2):
@@ -333,8 +426,14 @@ def test_networks_have_the_published_number_of_parameters(backbone, deconvolutio
     )
     with torch.device("meta"):
         method = SAR(config, COCO)
-    assert num_parameters(method) / 1e6 == pytest.approx(millions, abs=0.0051)
-    assert num_parameters(method.head) / 1e6 == pytest.approx(head, abs=0.0051)
+    weights, of_head = (sum(one.numel() for one in module.parameters()) for module in (method, method.head))
+    assert weights / 1e6 == pytest.approx(millions, abs=0.0051)
+    assert of_head / 1e6 == pytest.approx(head, abs=0.0051)
+
+
+def test_on_hrnet_the_head_is_nearly_nothing() -> None:
+    counts = [sum(one.numel() for one in SARHead(48, joints).parameters()) for joints in (17, 133)]
+    assert counts == [3332, 26068]
 
 
 def test_released_files_find_their_place() -> None:

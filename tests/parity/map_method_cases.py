@@ -13,7 +13,7 @@ from vitruvian.backbones.weights import mmpose_name
 from vitruvian.coordinates import from_fractions, label_fractions
 from vitruvian.experiment import Method, View
 from vitruvian.geometry import Framing
-from vitruvian.heatmaps import merge_mirrored_maps
+from vitruvian.heatmaps import unmirror_maps
 from vitruvian.methods.heatmap import method as heatmap
 from vitruvian.methods.heatmap import weights as heatmap_weights
 from vitruvian.methods.integral import method as integral
@@ -180,8 +180,9 @@ def net_heatmap(case) -> None:
         mirrored = View(plain.inputs.flip(-1), mirrored=True)
         both = method.predict([plain, mirrored])
         if config["shift_heatmap"] == udp:  # a case that departs from what goes with its family
-            maps = (method(view.inputs).heatmaps for view in (plain, mirrored))
-            both = method.decode(heatmap.Maps(merge_mirrored_maps(*maps, method.mirror, config["shift_heatmap"])))
+            maps, others = (method(view.inputs).heatmaps for view in (plain, mirrored))
+            others = unmirror_maps(others, method.mirror, config["shift_heatmap"])
+            both = method.decode(heatmap.Maps((maps + others) / 2))
         for suffix, decoded in (("", method.predict([plain])), ("_flip_test", both)):
             less = 1 if udp else 0
             share = decoded.points[:, 0] / (torch.tensor(size) - less)

@@ -155,9 +155,9 @@ def compare_targets(case, method: SAR, batch: Batch) -> None:
     method.config = config_of(case)
     count, joints = batch.everyone.visibility.shape
     width, height = method.map_size
-    weights = torch.zeros(count * joints).index_fill(0, targets.chosen, 1.0)
-    heatmaps = torch.zeros(count * joints, height, width).index_copy(0, targets.chosen, targets.heatmaps)
-    labels = torch.full((count * joints, 2), torch.nan).index_copy(0, targets.chosen, targets.labels)
+    weights = torch.zeros(count * joints).index_fill(0, targets.visible, 1.0)
+    heatmaps = torch.zeros(count * joints, height, width).index_copy(0, targets.visible, targets.heatmaps)
+    labels = torch.full((count * joints, 2), torch.nan).index_copy(0, targets.visible, targets.labels)
     labels = labels * torch.tensor(method.map_size)
     # Hidden keypoints have no label here; the reference divides whatever stands in the array.
     size = torch.tensor(method.config.framing.size) / torch.tensor(method.map_size)

@@ -212,8 +212,3 @@ def build_vit(config: BackboneConfig, size: tuple[int, int]) -> PlainViT:
             "give the path of an MAE or ViTPose file"
         )
     return PlainViT(network, channels, 16)
-
-
-def num_parameters(module: nn.Module) -> int:
-    """How many numbers the module learns."""
-    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

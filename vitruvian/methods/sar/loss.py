@@ -12,24 +12,26 @@ from torch.nn import functional
 def expected_quality_loss(
     selector: Tensor,
     keypoints: Tensor,
-    chosen: Tensor,
+    visible: Tensor,
     labels: Tensor,
     sharpness: float = 16.0,
     epsilon: float = 1e-6,
 ) -> Tensor:
-    """-log sum_t w_t r_t, mean over V keypoints; w_t = c_t / sum c, r_t = exp(-sharpness |K_t - K*|_1) (equation 4).
+    """-log(E + epsilon), the mean over V keypoints.
 
-    It equals the direct sum in float32 and does not vanish for opinions that are far off.
+    E = sum_t w_t r_t with w_t = c_t / sum c and r_t = exp(-sharpness |K_t - K*|_1). It is the direct sum, computed from
+    log c, so that it stays finite where all c_t underflow in float32. Where opinions are so far off that E falls below
+    epsilon, the gradient fades in proportion to E: such keypoints hardly move the network.
 
     Args:
         selector: (B, K, h, w) logits.
         keypoints: (B, K, 2, h, w) fractions of the map.
-        chosen: (V,) the places in the flattened (B, K) that count, each once.
+        visible: (V,) places in the flattened (B, K) of the keypoints that are learnt from, each once.
         labels: (V, 2) their truth, fractions of the map.
         sharpness: lambda; the paper leaves it open, the authors' code has 16.
-        epsilon: added within the log, which caps the loss at 13.8; the published numbers need it.
+        epsilon: added within the log, as in the authors' code, which caps the loss at 13.8.
     """
-    losses = ExpectedQuality.apply(selector.float(), keypoints.float(), chosen, labels, sharpness, epsilon)
+    losses = ExpectedQuality.apply(selector.float(), keypoints.float(), visible, labels, sharpness, epsilon)
     return losses.sum() / max(losses.shape[0], 1)  # no visible keypoint in the whole batch: 0, where the mean is NaN
 
 
@@ -47,33 +49,33 @@ class ExpectedQuality(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, selector: Tensor, keypoints: Tensor, chosen: Tensor, labels: Tensor, sharpness: float, epsilon: float
+        ctx: Any, selector: Tensor, keypoints: Tensor, visible: Tensor, labels: Tensor, sharpness: float, epsilon: float
     ) -> Tensor:
-        logits = selector.flatten(0, 1).index_select(0, chosen)
-        x, y = (keypoints[:, :, axis].flatten(0, 1).index_select(0, chosen) for axis in range(2))
+        logits = selector.flatten(0, 1).index_select(0, visible)
+        x, y = (keypoints[:, :, axis].flatten(0, 1).index_select(0, visible) for axis in range(2))
         x, y = x.sub_(labels[:, 0, None, None]), y.sub_(labels[:, 1, None, None])
         log_confidence = functional.logsigmoid(logits)
         opinions = x.abs().add_(y.abs()).mul_(-sharpness).add_(log_confidence)  # a
         quality, total = (terms.logsumexp((1, 2), keepdim=True) for terms in (opinions, log_confidence))
         expected = (quality - total).exp()
         outer = -expected / (expected + epsilon)  # d loss / d log E
-        shares = opinions.sub_(quality).exp_()  # P
+        responsibilities = opinions.sub_(quality).exp_()  # P
         weights = log_confidence.sub_(total).exp_()  # W
-        to_selector = weights.neg_().add_(shares).mul_(logits.neg_().sigmoid_()).mul_(outer)
-        shares.mul_(outer * -sharpness)
-        ctx.save_for_backward(to_selector, x.sign_().mul_(shares), y.sign_().mul_(shares), chosen)
+        to_selector = weights.neg_().add_(responsibilities).mul_(logits.neg_().sigmoid_()).mul_(outer)
+        responsibilities.mul_(outer * -sharpness)
+        ctx.save_for_backward(to_selector, x.sign_().mul_(responsibilities), y.sign_().mul_(responsibilities), visible)
         ctx.shapes = selector.shape, keypoints.shape
         return -torch.log(expected.flatten() + epsilon)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        to_selector, to_x, to_y, chosen = ctx.saved_tensors
+        to_selector, to_x, to_y, visible = ctx.saved_tensors
         gradient = gradient[:, None, None]
         selector, keypoints = (to_selector.new_zeros(shape) for shape in ctx.shapes)
-        selector.flatten(0, 1).index_copy_(0, chosen, to_selector * gradient)
+        selector.flatten(0, 1).index_copy_(0, visible, to_selector * gradient)
         for axis, part in enumerate((to_x, to_y)):
-            keypoints.flatten(0, 1)[:, axis].index_copy_(0, chosen, part * gradient)
+            keypoints.flatten(0, 1)[:, axis].index_copy_(0, visible, part * gradient)
         return selector, keypoints, None, None, None, None
 
 

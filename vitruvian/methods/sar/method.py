@@ -17,11 +17,13 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from vitruvian.backbones import BackboneConfig, build_backbone
+from vitruvian.coordinates import from_fractions, to_fractions
 from vitruvian.experiment import Decoded, Method, View, forward_views, merge_decoded
 from vitruvian.geometry import Framing
-from vitruvian.heatmaps import draw_gaussians, to_cells, to_pixels
+from vitruvian.heatmaps import draw_gaussians, reaching_gaussians, to_cells, to_pixels, unmirror_maps
 from vitruvian.layers import map_size
 from vitruvian.methods.sar.loss import expected_quality_loss, quality_focal_loss
 from vitruvian.methods.sar.network import Maps, SARHead
@@ -42,8 +44,9 @@ class Config:
         heatmap_sigma: sigma of its Gaussians, cells.
         sharpness: lambda of the quality, per fraction of the map.
         selector_prior: start the selector at a confidence of 0.01 in spite of the heatmap branch.
-        flip: how a mirrored view's x is turned back: "literal", the authors' 1 - x - 1 / (4 w), which is exact on a
-            grid of stride 4; "exact", W - 1 - x on any grid.
+        flip: how a mirrored view is merged: "literal", the mean of both views' points, mirrored as the authors do, to
+            1 - x - 1 / (4 w), which is exact on a grid of stride 4; "exact", the same with W - 1 - x on any grid;
+            "maps", exact too, but confidences and opinions are merged cell by cell before the surest cell speaks.
     """
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
@@ -54,13 +57,13 @@ class Config:
     heatmap_sigma: float = 2.0
     sharpness: float = 16.0
     selector_prior: bool = False
-    flip: Literal["literal", "exact"] = "literal"
+    flip: Literal["literal", "exact", "maps"] = "literal"
 
 
 class Targets(NamedTuple):
     """V is the number of keypoints of the whole batch that are learnt from."""
 
-    chosen: Tensor  # (V,) their places in the flattened (B, K)
+    visible: Tensor  # (V,) their places in the flattened (B, K)
     labels: Tensor  # (V, 2) x, y in fractions of the map
     heatmaps: Tensor | None  # (V, h, w) Gaussians
 
@@ -69,6 +72,7 @@ class SAR(Method):
     """Top-down SAR: one person a crop, `skeleton` says which keypoints."""
 
     Config = Config
+    drawn_above = 0.0  # a score is the peak's share of the map, which says as much about the map's size
     config: Config
 
     def __init__(self, config: Config, skeleton: Skeleton) -> None:
@@ -88,52 +92,72 @@ class SAR(Method):
         """Keypoints whose Gaussian touches the grid, as in the authors' codec: also some outside of the crop."""
         framing = self.config.framing
         cells = to_cells(batch.everyone.keypoints[..., :2], framing.size, self.map_size, framing.affine)
-        visible = batch.everyone.visibility >= HIDDEN
-        heatmaps, kept = draw_gaussians(cells, visible, self.map_size, self.config.heatmap_sigma, "msra")
-        chosen = kept.flatten().nonzero()[:, 0]  # the one synchronisation of a step; the rest is then V keypoints
-        labels = cells_to_fractions(cells, self.map_size).flatten(0, 1)[chosen]
-        return Targets(chosen, labels, heatmaps.flatten(0, 1)[chosen] if self.config.heatmap_branch else None)
+        labelled = batch.everyone.visibility >= HIDDEN
+        kept = reaching_gaussians(cells, labelled, self.map_size, self.config.heatmap_sigma).flatten()
+        visible = kept.nonzero()[:, 0]  # the one synchronisation of a step; the rest is then V keypoints
+        cells, heatmaps = cells.flatten(0, 1)[visible], None
+        if self.config.heatmap_branch:
+            heatmaps, _ = draw_gaussians(cells, kept[visible], self.map_size, self.config.heatmap_sigma)
+        return Targets(visible, to_fractions(cells, self.map_size), heatmaps)
 
     def forward(self, inputs: Tensor, inside: Tensor | None = None, targets: Targets | None = None) -> Maps:
         return self.head(self.backbone(inputs)[-1])
 
     def loss(self, maps: Maps, targets: Targets) -> dict[str, Tensor]:
-        chosen, labels = targets.chosen, targets.labels
+        visible, labels = targets.visible, targets.labels
         losses = {
-            "expectation": expected_quality_loss(maps.selector, maps.keypoints, chosen, labels, self.config.sharpness)
+            "expectation": expected_quality_loss(maps.selector, maps.keypoints, visible, labels, self.config.sharpness)
         }
         if maps.heatmap is not None and targets.heatmaps is not None:
-            losses["heatmap"] = quality_focal_loss(maps.heatmap.flatten(0, 1)[chosen], targets.heatmaps)
+            losses["heatmap"] = quality_focal_loss(maps.heatmap.flatten(0, 1)[visible], targets.heatmaps)
         return losses
 
     def decode(self, maps: Maps) -> Decoded:
         """The surest cell's opinion; its score is its share c_max / sum c of the confidence, not c_max."""
-        confidence = maps.selector.sigmoid().flatten(2)
-        peak, cell = confidence.max(2, keepdim=True)  # (B, K, 1)
-        keypoints = maps.keypoints.flatten(3).gather(3, cell[:, :, None].expand(-1, -1, 2, -1))[..., 0]
-        cells = fractions_to_cells(keypoints, self.map_size)
-        points = to_pixels(cells, self.config.framing.size, self.map_size, self.config.framing.affine)
-        joint_scores = peak[..., 0] / confidence.sum(2)
+        return self.surest_opinion(functional.logsigmoid(maps.selector), maps.keypoints)
+
+    def surest_opinion(self, log_confidence: Tensor, keypoints: Tensor) -> Decoded:
+        """`decode` of log c_t (B, K, h, w), up to a constant a map, and K_t (B, K, 2, h, w), fractions of the map."""
+        # Of sigmoids, which all underflow where logits are below -104, nothing would be left to divide by.
+        log_weights = log_confidence.flatten(2).log_softmax(2)
+        peak, cell = log_weights.max(2, keepdim=True)  # (B, K, 1)
+        fractions = keypoints.flatten(3).gather(3, cell[:, :, None].expand(-1, -1, 2, -1))[..., 0]
+        cells, framing = from_fractions(fractions, self.map_size), self.config.framing
+        points = to_pixels(cells, framing.size, self.map_size, framing.affine)
+        joint_scores = peak[..., 0].exp()
         return Decoded(points[:, None], joint_scores[:, None], joint_scores.mean(1, keepdim=True))
 
     def predict(self, views: Sequence[View]) -> Decoded:
-        decoded = [self.decode(maps) for maps in forward_views(self, views)]
-        return merge_decoded(decoded, views, self.mirror, self.mirror_sum())
+        maps = forward_views(self, views)
+        if self.config.flip == "maps":
+            return self.surest_opinion(*self.merge_opinions(maps, views))
+        return merge_decoded([self.decode(one) for one in maps], views, self.mirror, self.mirror_sum())
+
+    def merge_opinions(self, maps: Sequence[Maps], views: Sequence[View]) -> tuple[Tensor, Tensor]:
+        """What all views say, cell by cell: where they disagree, the surer one wins, not the middle between the two.
+
+        Returns the mean of log w_t (B, K, h, w), and the mean of K_t (B, K, 2, h, w) weighted by w_t.
+        """
+        log_weights, opinions = [], []
+        framing = self.config.framing
+        far = to_cells(torch.tensor([self.mirror_sum(), 0.0]), framing.size, self.map_size, framing.affine)
+        x_sum = float(to_fractions(far, self.map_size)[0])
+        shift = framing.affine == "pixel"  # where a cell's mirror lies nearer to the next column
+        for one, view in zip(maps, views):
+            log_confidence, keypoints = functional.logsigmoid(one.selector), one.keypoints
+            if view.mirrored:
+                log_confidence = unmirror_maps(log_confidence, self.mirror, shift)
+                keypoints = unmirror_maps(keypoints, self.mirror, shift, x_offset=0)
+                keypoints[:, :, 0] += x_sum
+            log_weights.append(log_confidence.flatten(2).log_softmax(2).view_as(log_confidence))
+            opinions.append(keypoints)
+        each = torch.stack(log_weights)  # (views, B, K, h, w)
+        return each.mean(0), (torch.stack(opinions) * each.softmax(0).unsqueeze(3)).sum(0)
 
     def mirror_sum(self) -> float:
         """x + x' of a point and its mirror, input pixels."""
         (width, height), framing = self.map_size, self.config.framing
-        if self.config.flip == "exact":
+        if self.config.flip != "literal":
             return framing.size[0] - 1.0
         whole = to_pixels(torch.tensor([float(width), float(height)]), framing.size, self.map_size, framing.affine)
         return float(whole[0]) * (1 - 1 / (4 * width))
-
-
-def fractions_to_cells(points: Tensor, map_size: tuple[int, int]) -> Tensor:
-    """Points (..., 2) in fractions of a map of `map_size` (w, h) as its cells: index = fraction * size."""
-    return torch.stack([points[..., 0] * map_size[0], points[..., 1] * map_size[1]], -1)
-
-
-def cells_to_fractions(points: Tensor, map_size: tuple[int, int]) -> Tensor:
-    """The inverse of `fractions_to_cells`."""
-    return torch.stack([points[..., 0] / map_size[0], points[..., 1] / map_size[1]], -1)

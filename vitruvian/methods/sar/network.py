@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vitruvian.coordinates import cell_fractions
 from vitruvian.layers import deconvolutions, initialise_head
 
 
@@ -21,7 +22,7 @@ class Maps(NamedTuple):
 
 
 class SARHead(nn.Module):
-    """Features (B, C, h0, w0) -> Maps (section 3: regressor K_t = p_t - o_t and selector c_t = sigmoid(s_t)).
+    """Features (B, C, h0, w0) -> Maps: the regressor K_t = p_t - o_t and the selector, whose sigmoid is c_t.
 
     Args:
         in_channels: C.
@@ -73,8 +74,6 @@ def bias_of(layer: nn.Conv2d) -> Tensor:
 
 
 def cell_locations(features: Tensor) -> Tensor:
-    """p_t (2, h, w): column / w and row / h of each cell of a map (B, C, h, w), with no half cell added."""
-    height, width = features.shape[2:]
-    x = torch.arange(width, device=features.device, dtype=features.dtype) / width
-    y = torch.arange(height, device=features.device, dtype=features.dtype) / height
-    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
+    """p_t (2, h, w): x and y of each cell of maps (B, C, h, w), in fractions of the map."""
+    x, y = cell_fractions(features)
+    return torch.stack(torch.broadcast_tensors(x, y[:, None]))
