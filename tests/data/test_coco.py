@@ -10,9 +10,10 @@ import pytest
 
 from vitruvian.data.coco import read_coco
 from vitruvian.data.labels import trainable
+from vitruvian.data.reading import read_skeleton
 from vitruvian.errors import InputError
 from vitruvian.images import image_size
-from vitruvian.skeletons import COCO
+from vitruvian.skeletons import COCO, COCO_WHOLEBODY
 
 JOINTS = ["nose", "left_eye", "right_eye"]
 SIZE = (40, 30)  # width, height
@@ -246,3 +247,82 @@ def test_real_annotations_are_read(shared_data: Path) -> None:
     assert all(photo.path.is_file() for photo in sample.photos)
     crowded = read_coco(shared_data / "samples" / "crowdpose" / "test_crowdpose.json")
     assert (crowded.skeleton.num_joints, crowded.num_people) == (14, 5)
+
+
+# COCO-WholeBody: five fields of keypoints
+
+
+def whole_person(number: int, **changes) -> dict:
+    """A person whose joint j lies at (j, number), seen; `changes` replace fields."""
+    triples = [value for joint in range(133) for value in (joint, number, 2)]
+    ends = {"keypoints": 17, "foot_kpts": 23, "face_kpts": 91, "lefthand_kpts": 112, "righthand_kpts": 133}
+    starts = (0, *list(ends.values())[:-1])
+    fields = {name: triples[3 * start : 3 * end] for start, (name, end) in zip(starts, ends.items())}
+    flags = {f"{part}_valid": True for part in ("foot", "face", "lefthand", "righthand")}
+    return {"bbox": [2, 3, 10, 20], "area": 90, **fields, **flags, **changes}
+
+
+def write_whole(folder: Path, *people: dict, joints=COCO.joints) -> Path:
+    return write(folder, *people, categories=[{"id": 1, "name": "person", "keypoints": list(joints)}])
+
+
+def test_the_five_fields_of_a_whole_body_are_133_joints(tmp_path: Path) -> None:
+    path = write_whole(tmp_path, whole_person(4), whole_person(6))
+    labels = read_coco(path)
+    assert labels.skeleton is COCO_WHOLEBODY
+    assert read_skeleton(path) is COCO_WHOLEBODY
+    people = labels.photos[0].people
+    expected = np.stack([np.stack([np.arange(133), np.full(133, row)], 1) for row in (4, 6)])
+    np.testing.assert_array_equal(people.keypoints, expected)
+    assert (people.visibility == 2).all()
+
+
+def test_parts_that_are_not_valid_or_not_there_are_not_labelled(tmp_path: Path) -> None:
+    crowd = {"bbox": [2, 3, 10, 20], "iscrowd": 1}
+    path = write_whole(tmp_path, whole_person(4, face_valid=False), whole_person(6, foot_kpts=None), crowd)
+    visibility = read_coco(path).photos[0].people.visibility
+    assert np.flatnonzero(visibility[0] == 0).tolist() == list(range(23, 91))
+    assert np.flatnonzero(visibility[1] == 0).tolist() == list(range(17, 23))
+    assert (visibility[2] == 0).all()
+
+
+def test_a_hand_found_by_a_program_is_labelled_however_unsure_it_was(tmp_path: Path) -> None:
+    values = [number for joint in range(21) for number in (5, 6, (0.0, 0.04, 0.9)[joint] if joint < 3 else 1.0)]
+    people = read_coco(write_whole(tmp_path, whole_person(4, righthand_kpts=values))).photos[0].people
+    assert people.visibility[0, 112:117].tolist() == [0, 1, 1, 1, 1]
+    assert np.isnan(people.keypoints[0, 112]).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"foot_kpts": [1, 2, 2] * 5}, "'foot_kpts' of annotation 7 holds 15 numbers, expected 18 numbers"),
+        ({"keypoints": [1, 2, 2] * 3}, "'keypoints' of annotation 7 holds 9 numbers, expected 51 numbers"),
+        ({"righthand_kpts": [1, 2, 3] * 21}, "'right_hand_root' of annotation 7 has visibility 3, expected 0"),
+        ({"righthand_kpts": [1, 2, -0.5] * 21}, "'right_hand_root' of annotation 7 has visibility -0.5, expected 0"),
+    ],
+)
+def test_what_is_wrong_with_a_part_is_named(tmp_path: Path, change: dict, message: str) -> None:
+    path = write_whole(tmp_path, whole_person(4, **change))
+    with pytest.raises(InputError) as raised:
+        read_coco(path)
+    assert str(raised.value).startswith(f"{path}: {message}")
+
+
+def test_parts_beside_other_joints_are_not_left_out_silently(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"has fields of COCO-WholeBody \(foot_kpts, .*\), but category 1 names 3 join"
+    ):
+        read_coco(write_whole(tmp_path, whole_person(4), joints=JOINTS))
+
+
+def test_a_real_file_of_whole_bodies_is_read(shared_data: Path) -> None:
+    labels = read_coco(shared_data / "samples" / "coco" / "test_coco_wholebody.json")
+    assert labels.skeleton is COCO_WHOLEBODY
+    labelled = sum((photo.people.visibility > 0).sum(0) for photo in labels.photos)
+    by_part = {part: int(labelled[list(COCO_WHOLEBODY.parts[part])].sum()) for part in ("body", "foot", "face")}
+    assert by_part == {"body": 181, "foot": 38, "face": 272}
+    assert (labelled[91:112].sum(), labelled[112:].sum()) == (105, 105)
+    body = read_coco(shared_data / "samples" / "coco" / "test_coco.json")
+    for whole, photo in zip(labels.photos, body.photos):
+        np.testing.assert_array_equal(whole.people.keypoints[:, :17], photo.people.keypoints)

@@ -16,8 +16,9 @@ from vitruvian.errors import InputError
 from vitruvian.evaluation import evaluate, rows_of
 from vitruvian.evaluation.scoring import aligned, figures_table, missing_figures, score_results, without_nan
 from vitruvian.geometry import Framing
+from vitruvian.metrics.wholebody import split
 from vitruvian.sample import People, Photo, Poses
-from vitruvian.skeletons import LSP, MPII
+from vitruvian.skeletons import COCO, COCO_WHOLEBODY, LSP, MPII
 
 CATEGORY = 3
 JOINT_SCORES = np.linspace(0.3, 0.9, LSP.num_joints)
@@ -327,3 +328,43 @@ def test_what_is_missing_is_explained() -> None:
 
 def test_json_has_no_nan() -> None:
     assert without_nan({"a": float("nan"), "b": {"c": 1.5, "d": "x"}}) == {"a": None, "b": {"c": 1.5, "d": "x"}}
+
+
+def test_a_whole_body_is_five_fields_and_has_figures_by_part(tmp_path: Path) -> None:
+    path = tmp_path / "whole.json"
+    rng = np.random.default_rng(0)
+    people = []
+    for number, image_id, left in ((1, 1, 10), (2, 1, 150), (3, 2, 20)):
+        triples = np.concatenate([rng.uniform((left, 10), (left + 60, 110), (133, 2)), np.full((133, 1), 2)], 1)
+        own = {"bbox": [left, 10, 60, 100], "area": 3000.0, "iscrowd": 0, **split(triples.ravel().tolist())}
+        people.append({"id": number, "image_id": image_id, "category_id": 1, **own})
+    people[2] |= {"face_valid": False, "face_kpts": [0] * 204}
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 300, "height": 200} for i in (1, 2)]
+    category = {"id": 1, "name": "person", "keypoints": list(COCO.joints)}
+    path.write_text(json.dumps({"images": images, "categories": [category], "annotations": people}))
+    labels = read_labels(path)
+
+    class Whole(Oracle):
+        def poses(self, photo: Photo, boxes: np.ndarray) -> Poses:
+            indices = [int(np.abs(photo.people.boxes - box).sum(1).argmin()) for box in boxes]
+            points = np.nan_to_num(photo.people.keypoints[indices])
+            off = np.array([photo.annotation_ids[index] == 2 for index in indices])
+            points[off, 91:112] += 200  # one left hand is elsewhere
+            scores = np.full((len(boxes), 133), 0.5, np.float32)
+            return Poses(points, scores, scores.mean(1), boxes)
+
+    figures = evaluate(Whole(labels, skeleton=COCO_WHOLEBODY), labels, tmp_path / "results.json")
+    assert {part: own["AR"] for part, own in figures["parts"].items()} == pytest.approx(
+        {"body": 1, "foot": 1, "face": 1, "left_hand": 2 / 3, "right_hand": 1, "hand": 5 / 6}
+    )
+    assert 2 / 3 < figures["AR"] < 1
+    assert figures["torso_pck@0.2"] == pytest.approx(100 * (1 - 21 / (3 * 133 - 68)))
+    (record, *_) = json.loads((tmp_path / "results.json").read_text())
+    assert {name: len(own) for name, own in record.items() if isinstance(own, list)} == {
+        **{"keypoints": 51, "foot_kpts": 18, "face_kpts": 204, "lefthand_kpts": 63, "righthand_kpts": 63}
+    }
+    table = figures_table(figures).splitlines()
+    assert [line.split("  ")[0].strip() or line.split("  ")[1] for line in table[1:8]] == [
+        "all joints, by OKS",
+        *("body", "foot", "face", "left hand", "right hand", "hand"),
+    ]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vitruvian.errors import InputError
-from vitruvian.metrics.coco import FIGURES, evaluate_coco
+from vitruvian.metrics.coco import CROWD_FIGURES, FIGURES, evaluate_coco, evaluate_crowdpose, score_coco
 
 SIGMAS = (0.079, 0.107, 0.089, 0.062, 0.03)
 RANGES = ((0, 1e10), (32**2, 96**2), (96**2, 1e10))
@@ -322,3 +322,31 @@ def test_files_that_hold_something_else(tmp_path):
         figures(tmp_path / "none.json", [])
     with pytest.raises(InputError, match="the truth has no 'annotations', found images"):
         figures({"images": []}, [])
+
+
+def test_crowded_photos_are_scored_apart_too() -> None:
+    people = [annotation(image, 10.0, 20.0) for image in (1, 2, 3)]
+    truth = truth_of(*people, images=(1, 2, 3))
+    for image, crowded in zip(truth["images"], (0.19, 0.2, 3.0)):
+        image["crowdIndex"] = crowded
+    for person in truth["annotations"]:
+        del person["area"]
+    found = [result(1, 10.0, 20.0, 0.9), result(2, 15.0, 20.0, 0.8)]
+    figures = evaluate_crowdpose(truth, found, SIGMAS)
+    assert tuple(figures) == CROWD_FIGURES
+    everywhere = evaluate_coco(truth, found, SIGMAS, use_area=False)
+    assert all(figures[name] == everywhere[name] for name in ("AP", "AP50", "AP75", "AR", "AR50", "AR75"))
+    assert (figures["AP_easy"], figures["AP_hard"]) == (1, 0)
+    assert 0 < figures["AP_medium"] < 1
+    assert figures["AP_medium"] == round(figures["AP_medium"], 4)
+    del truth["images"][0]["crowdIndex"]
+    with pytest.raises(InputError, match="image 1 has no 'crowdIndex'"):
+        evaluate_crowdpose(truth, found, SIGMAS)
+
+
+def test_curves_are_what_the_figures_are_means_of() -> None:
+    truth = truth_of(annotation(1, 10.0, 20.0), annotation(2, 30.0, 20.0))
+    scores = score_coco(truth, [result(1, 12.0, 20.0, 0.9), result(2, 30.0, 20.0, 0.8)], SIGMAS)
+    assert scores.figures["AP"] == pytest.approx(scores.precision[..., 0].mean())
+    assert scores.figures["AR_M"] == pytest.approx(scores.recall[:, 1].mean())
+    assert (scores.precision[..., 2] == -1).all()  # nobody is large

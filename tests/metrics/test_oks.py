@@ -148,3 +148,18 @@ def test_rescore_names_the_modes():
         rescore(np.ones(2), np.ones((2, 3)), mode="bbox")
     with pytest.raises(ValueError, match=r"box_scores has shape \(3,\) and joint_scores \(2, 3\)"):
         rescore(np.ones(3), np.ones((2, 3)))
+
+
+def test_without_a_labelled_joint_the_distance_is_that_from_the_enlarged_box() -> None:
+    sigmas, areas = np.array([0.1, 0.2, 0.3]), np.array([400.0, 900.0])
+    truth = np.full((2, 3, 2), np.nan)
+    truth[1] = [[5, 6], [7, 8], [9, 10]]
+    boxes = np.array([[100, 100, 120, 140], [0, 0, 10, 10]])
+    predicted = np.array([[[80, 60], [140, 180], [110, 120]], [[77, 60], [140, 184], [110, 56]]], float)
+    found = oks(predicted, truth, np.array([[0, 0, 0], [2, 1, 0]]), areas, sigmas, boxes)
+    assert found[0, 0] == 1  # corners and middle of the box enlarged from (80, 60) to (140, 180)
+    squares = np.array([9, 16, 16])
+    assert found[1, 0] == pytest.approx(np.exp(-squares / (2 * 400 * (2 * sigmas) ** 2)).mean())
+    plain = oks(predicted, truth, np.array([[0, 0, 0], [2, 1, 0]]), areas, sigmas)
+    np.testing.assert_array_equal(found[:, 1], plain[:, 1])
+    assert plain[:, 0].tolist() == [0, 0]

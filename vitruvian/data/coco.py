@@ -1,4 +1,4 @@
-"""Reader for keypoint annotations in COCO format: COCO itself, LSPET, and anything that is written alike."""
+"""Reader for keypoint annotations in COCO format: COCO, COCO-WholeBody, LSPET, and anything that is written alike."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import numpy as np
 from vitruvian.data.labels import Labels, field, identifier, number, numbers, read_json
 from vitruvian.errors import InputError
 from vitruvian.geometry import boxes_from_xywh, clip_boxes
-from vitruvian.sample import People, Photo
-from vitruvian.skeletons import Skeleton, skeleton_from_names
+from vitruvian.sample import HIDDEN, People, Photo
+from vitruvian.skeletons import COCO, COCO_WHOLEBODY, Skeleton, skeleton_from_names
+
+WHOLE_BODY = {"foot": "foot", "face": "face", "left_hand": "lefthand", "right_hand": "righthand"}
+"""How COCO-WholeBody's fields call the parts that stand beside `keypoints`: `foot_kpts`, `foot_valid`, `foot_score`."""
 
 
 def read_coco(path: Path, images: Path | None = None, content: Any = None) -> Labels:
@@ -20,6 +23,9 @@ def read_coco(path: Path, images: Path | None = None, content: Any = None) -> La
     A box is clipped to the photo. A keypoint of visibility 0 has no place (NaN); a person without `keypoints` has no
     labelled joint. A missing `area` is 0.53 of the clipped box, the share that a person's outline fills of a box on
     average, and 1 px^2 at the least. Annotations of other categories are left out.
+
+    A file of COCO-WholeBody, told by its fields, has 133 joints. Its hands may have a visibility between 0 and 1, how
+    sure a program was: such a joint is labelled. A part whose `*_valid` is false, or that is missing, is not labelled.
 
     Args:
         path: the JSON file.
@@ -34,7 +40,7 @@ def read_coco(path: Path, images: Path | None = None, content: Any = None) -> La
     for key in ("images", "annotations", "categories"):
         if not isinstance(field(path, content, key, "the file"), list):
             raise InputError(f"{path}: field '{key}' is no list; expected annotations in COCO format")
-    skeleton, category_id = read_category(path, content["categories"])
+    skeleton, category_id = read_joints(path, content)
     records = group_by_image(path, content["annotations"], category_id)
     names = [str(field(path, image, "file_name", f"image number {i}")) for i, image in enumerate(content["images"])]
     folder = images if images is not None else images_folder(path, names)
@@ -70,6 +76,30 @@ def group_by_image(path: Path, annotations: list[dict], category_id: int) -> dic
     return records
 
 
+def read_joints(path: Path, content: dict[str, Any]) -> tuple[Skeleton, int]:
+    """The skeleton of the labels in a file, and the id of its category.
+
+    Its category names the joints of `keypoints` alone, also in COCO-WholeBody.
+    """
+    skeleton, category_id = read_category(path, content["categories"])
+    if skeleton is COCO_WHOLEBODY:
+        return skeleton, category_id
+    names = [f"{part}_kpts" for part in WHOLE_BODY.values()]
+    parted = (
+        record for record in content["annotations"] if isinstance(record, dict) and any(n in record for n in names)
+    )
+    record = next((one for one in parted if one.get("category_id", category_id) == category_id), None)
+    if record is None:
+        return skeleton, category_id
+    if skeleton is not COCO:
+        found = ", ".join(name for name in names if name in record)
+        raise InputError(
+            f"{path}: annotation {record.get('id')} has fields of COCO-WholeBody ({found}), but category {category_id} "
+            f"names {skeleton.num_joints} joints; name the 17 of COCO there, or take the fields out"
+        )
+    return COCO_WHOLEBODY, category_id
+
+
 def read_category(path: Path, categories: list[dict]) -> tuple[Skeleton, int]:
     """The skeleton of the first category that has keypoints, and its id."""
     for index, category in enumerate(categories):
@@ -95,8 +125,11 @@ def read_people(path: Path, records: list[dict], size: tuple[int, int], skeleton
     keypoints, boxes, areas, ignored = [], [], [], []
     for record in records:
         where = f"annotation {record['id']}"
-        values = record.get("keypoints") or [0] * size_of_person
-        keypoints.append(numbers(path, values, size_of_person, f"'keypoints' of {where}").reshape(-1, 3))
+        if skeleton is COCO_WHOLEBODY and len(record.get("keypoints") or ()) != size_of_person:
+            keypoints.append(whole_body(path, record, where))
+        else:
+            values = record.get("keypoints") or [0] * size_of_person
+            keypoints.append(numbers(path, values, size_of_person, f"'keypoints' of {where}").reshape(-1, 3))
         boxes.append(numbers(path, field(path, record, "bbox", where), 4, f"'bbox' of {where}"))
         area = record.get("area")
         areas.append(np.nan if area is None else number(path, area, f"'area' of {where}"))
@@ -122,6 +155,20 @@ def read_people(path: Path, records: list[dict], size: tuple[int, int], skeleton
         areas=np.where(np.isnan(areas), from_box, areas).astype(np.float32),
         ignored=np.array(ignored, bool),
     )
+
+
+def whole_body(path: Path, record: dict, where: str) -> np.ndarray:
+    """Points and visibility (133, 3) of one annotation of COCO-WholeBody."""
+    body = record.get("keypoints") or [0] * (3 * COCO.num_joints)
+    parts = [numbers(path, body, 3 * COCO.num_joints, f"'keypoints' of {where}")]
+    for part, name in WHOLE_BODY.items():
+        size = 3 * len(COCO_WHOLEBODY.parts[part])
+        values = numbers(path, record.get(f"{name}_kpts") or [0] * size, size, f"'{name}_kpts' of {where}")
+        sure = values[2::3]
+        # v > 0 is all that the data set's own evaluation asks.
+        values[2::3] = np.where((sure > 0) & (sure < 1), HIDDEN, sure) if record.get(f"{name}_valid", True) else 0
+        parts.append(values)
+    return np.concatenate(parts).reshape(-1, 3)
 
 
 def images_folder(path: Path, names: list[str]) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vitruvian.data.coco import read_category, read_coco
+from vitruvian.data.coco import read_coco, read_joints
 from vitruvian.data.labels import Labels, field, read_json
 from vitruvian.data.mpii import read_mpii
 from vitruvian.errors import InputError
@@ -40,7 +40,8 @@ def read_skeleton(path: str | Path) -> Skeleton:
     content = recognised(path)
     if isinstance(content, list):
         return MPII
-    return read_category(path, field(path, content, "categories", "the file"))[0]
+    field(path, content, "categories", "the file")
+    return read_joints(path, content)[0]
 
 
 def recognised(path: Path) -> dict[str, Any] | list[dict[str, Any]]:

@@ -22,9 +22,10 @@ from vitruvian.evaluation.scoring import score_results
 from vitruvian.files import write_atomically
 from vitruvian.geometry import Framing, centre_and_scale, fix_aspect
 from vitruvian.metrics.oks import ScoreMode, oks_between, oks_nms, rescore
+from vitruvian.metrics.wholebody import split
 from vitruvian.prediction import Predictor
 from vitruvian.sample import Photo, Poses
-from vitruvian.skeletons import Skeleton
+from vitruvian.skeletons import COCO_WHOLEBODY, Skeleton
 
 DUPLICATE = 0.9
 """OKS above which two poses of one photo are one person, as in all published top-down figures."""
@@ -160,17 +161,22 @@ def photo_records(
     kept = oks_nms(points, scores, areas, labels.skeleton.oks_sigmas, DUPLICATE)
     # A thousandth of a pixel and a millionth of a score are far below what any metric can tell.
     triples = np.concatenate([points.round(3), poses.joint_scores[..., None].astype(np.float64).round(6)], -1)
-    values = triples.reshape(len(triples), -1).tolist()
+    values = [fields_of(pose, labels.skeleton) for pose in triples.reshape(len(triples), -1).tolist()]
     records: dict[int, dict[str, Any]] = {}
     for index in kept.tolist():
-        record = {"image_id": people.photo.image_id, "category_id": labels.category_id, "keypoints": values[index]}
-        records[index] = {**record, "score": float(scores[index])}
+        record = {"image_id": people.photo.image_id, "category_id": labels.category_id}
+        records[index] = {**record, **values[index], "score": float(scores[index])}
         if people.annotation_ids:
             records[index]["annotation_id"] = people.annotation_ids[index]
     if people.annotation_ids and len(kept) < len(points):
         similarity = oks_between(points, areas, labels.skeleton.oks_sigmas)
         for index in np.setdiff1d(np.arange(len(points)), kept).tolist():
             nearest = records[int(kept[similarity[index, kept].argmax()])]
-            duplicate = {"annotation_id": people.annotation_ids[index], "keypoints": values[index]}
+            duplicate = {"annotation_id": people.annotation_ids[index], **values[index]}
             nearest.setdefault("duplicates", []).append(duplicate)
     return list(records.values())
+
+
+def fields_of(values: list[float], skeleton: Skeleton) -> dict[str, list[float]]:
+    """A pose (x, y, score of each joint) as the fields of a result: five of them for a whole body, as its data have."""
+    return split(values) if skeleton.joints == COCO_WHOLEBODY.joints else {"keypoints": values}

@@ -13,7 +13,8 @@ from vitruvian.data.labels import Labels, field, numbers, read_json, trainable
 from vitruvian.errors import InputError
 from vitruvian.metrics.coco import FIGURES, evaluate_coco
 from vitruvian.metrics.pck import pckh, torso_pck
-from vitruvian.skeletons import MPII
+from vitruvian.metrics.wholebody import evaluate_wholebody, joined
+from vitruvian.skeletons import COCO_WHOLEBODY, MPII
 
 TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 
@@ -35,9 +36,11 @@ def score_results(results_path: str | Path, labels: Labels) -> dict[str, Any]:
         labels: the truth.
 
     Returns:
-        `people` and `poses`, how many; the ten figures of a COCO table (AP to AR_L); `torso_pck@0.2`, `torso_pck@0.1`,
-        `torso_pck` (by joint) and `torso_lengths` (per cent of the people measured by each); `PCKh@0.5`, `PCKh@0.1`,
-        `PCKh@0.11` and `PCKh` (by the columns of an MPII table). What cannot be computed is absent.
+        `people` and `poses`, how many; the ten figures of a COCO table (AP to AR_L), for a whole body those of all its
+        joints, and in `parts` those of body, foot, face, left_hand, right_hand and hand; `torso_pck@0.2`,
+        `torso_pck@0.1`, `torso_pck` (by joint) and `torso_lengths` (per cent of the people measured by each);
+        `PCKh@0.5`, `PCKh@0.1`, `PCKh@0.11` and `PCKh` (by the columns of an MPII table). What cannot be computed is
+        absent.
 
     Raises:
         InputError: the file is missing, damaged, or of other photos or joints.
@@ -50,10 +53,18 @@ def score_results(results_path: str | Path, labels: Labels) -> dict[str, Any]:
     figures: dict[str, Any] = {"people": int(sum(mask.sum() for mask in counted)), "poses": len(results)}
     truth = coco_truth(labels)
     if truth is not None:
-        figures |= evaluate_coco(truth, path, labels.skeleton.oks_sigmas, use_area="area" in truth["annotations"][0])
+        figures |= similarity_figures(truth, path, labels)
     if any("annotation_id" in record for record in results):
         figures |= person_figures(labels, counted, own_predictions(path, results, labels))
     return figures
+
+
+def similarity_figures(truth: dict[str, Any], path: Path, labels: Labels) -> dict[str, Any]:
+    """The figures by OKS: ten of all joints, and for a whole body the same of each of its `parts`."""
+    if labels.skeleton.joints == COCO_WHOLEBODY.joints:
+        by_part = evaluate_wholebody(truth, path)
+        return {**by_part.pop("whole"), "parts": by_part}
+    return evaluate_coco(truth, path, labels.skeleton.oks_sigmas, use_area="area" in truth["annotations"][0])
 
 
 def coco_truth(labels: Labels) -> dict[str, Any] | None:
@@ -77,7 +88,7 @@ def coco_truth(labels: Labels) -> dict[str, Any] | None:
 
 def own_predictions(path: Path, results: list[dict[str, Any]], labels: Labels) -> dict[Person, np.ndarray]:
     """Each annotated person's predicted points (K, 2) px, by image and annotation id."""
-    joints = labels.skeleton.num_joints
+    joints, whole = labels.skeleton.num_joints, labels.skeleton.joints == COCO_WHOLEBODY.joints
     known = {(photo.image_id, person) for photo in labels.photos for person in photo.annotation_ids}
     found: dict[Person, np.ndarray] = {}
     for where, image_id, record in own_records(path, results):
@@ -89,7 +100,10 @@ def own_predictions(path: Path, results: list[dict[str, Any]], labels: Labels) -
             )
         if person in found:
             raise InputError(f"{path}: {where} is the second one of annotation {person[1]!r}; keep one of them")
-        values = numbers(path, field(path, record, "keypoints", where), 3 * joints, f"'keypoints' of {where}")
+        given = field(path, record, "keypoints", where)
+        if whole:
+            given = joined(record, f"{path}: {where}")
+        values = numbers(path, given, 3 * joints, f"'keypoints' of {where}")
         found[person] = values.reshape(joints, 3)[:, :2]
     return found
 
@@ -167,8 +181,9 @@ def figures_table(figures: dict[str, Any]) -> str:
     """What `score_results` gives as aligned text; AP and AR in per cent too."""
     blocks = []
     if "AP" in figures:
-        values = ["-" if figures[name] < 0 else f"{100 * figures[name]:.1f}" for name in FIGURES]
-        blocks.append([["COCO, per cent", *FIGURES], ["all joints, by OKS", *values]])
+        rows = [["COCO, per cent", *FIGURES], ["all joints, by OKS", *shares_of_one(figures)]]
+        rows += [[f"  {part.replace('_', ' ')}", *shares_of_one(own)] for part, own in figures.get("parts", {}).items()]
+        blocks.append(rows)
     if "torso_pck" in figures:
         by_joint = figures["torso_pck"]
         thresholds = list(next(iter(by_joint.values())))
@@ -191,6 +206,11 @@ def figures_table(figures: dict[str, Any]) -> str:
         rows.append(["PCKh@0.5", *map(percent, columns.values()), *map(percent, means)])
         blocks.append(rows)
     return "\n\n".join(map(aligned, blocks))
+
+
+def shares_of_one(figures: dict[str, float]) -> list[str]:
+    """The figures of a COCO table in per cent, as it prints them."""
+    return ["-" if figures[name] < 0 else f"{100 * figures[name]:.1f}" for name in FIGURES]
 
 
 def percent(value: float) -> str:

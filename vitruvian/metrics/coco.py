@@ -1,11 +1,11 @@
-"""AP and AR of COCO keypoints: faster-coco-eval behind one function that survives what files hold."""
+"""AP and AR of COCO keypoints, and of CrowdPose: faster-coco-eval behind functions that survive what files hold."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,21 @@ FIGURES = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "AR50", "AR75", "AR_M", "
 BOX_SHARE = 0.53
 """Area of a person as a share of the box, where a data set has no masks (CrowdPose's evaluation)."""
 
+CROWD_FIGURES = ("AP", "AP50", "AP75", "AR", "AR50", "AR75", "AP_easy", "AP_medium", "AP_hard")
+"""The figures of a CrowdPose table, in its order: fractions of 1."""
+
+CROWD_LEVELS = {"AP_easy": (-math.inf, 0.2), "AP_medium": (0.2, 0.8), "AP_hard": (0.8, math.inf)}
+"""From which `crowdIndex` of a photo to below which. Papers say 0.1; every published figure comes from 0.2."""
+
 Record = Mapping[str, Any]
+
+
+class Scores(NamedTuple):
+    """What a list of results is worth."""
+
+    figures: dict[str, float]  # by the names in FIGURES
+    precision: np.ndarray  # (10, 101, 3): OKS .50:.05:.95, recall 0:.01:1, size (all, M, L); -1 where nobody counts
+    recall: np.ndarray  # (10, 3): OKS and size
 
 
 def evaluate_coco(
@@ -53,19 +67,77 @@ def evaluate_coco(
         InputError: an area is missing, a result is of an image or a category that the truth does not have, a
             record lacks a field or has another number of joints than `sigmas`.
     """
-    truth_name, annotations = _load(truth, "the truth")
-    results_name, found = _load(results, "the results")
+    return score_coco(truth, results, sigmas, use_area).figures
+
+
+def evaluate_crowdpose(
+    truth: Record | str | Path, results: Sequence[Record] | str | Path, sigmas: Sequence[float] | np.ndarray
+) -> dict[str, float]:
+    """The nine figures of CrowdPose: those of `evaluate_coco` by the boxes' areas, and AP by how crowded a photo is.
+
+    The AP of a level is that of its photos alone, to four decimals and with -1 taking part in its mean, as the official
+    evaluation prints it. Arguments and errors are those of `evaluate_coco`; each image needs its `crowdIndex`.
+    """
+    truth_name, annotations = load_records(truth, "the truth")
+    _, found = load_records(results, "the results")
+    everywhere = score_coco(annotations, found, sigmas, use_area=False).figures
+    figures = {name: everywhere[name] for name in CROWD_FIGURES if name in everywhere}
+    for image in annotations["images"]:
+        require(image, ("crowdIndex",), f"{truth_name}: image {image['id']}")
+    for name, (low, high) in CROWD_LEVELS.items():
+        images = [image for image in annotations["images"] if low <= image["crowdIndex"] < high]
+        inside = {image["id"] for image in images}
+        people = [person for person in annotations["annotations"] if person["image_id"] in inside]
+        poses = [pose for pose in found if pose["image_id"] in inside]
+        of_level = {**annotations, "images": images, "annotations": people}
+        precision = score_coco(of_level, poses, sigmas, use_area=False).precision
+        figures[name] = round(float(precision[..., 0].mean()), 4)
+    return figures
+
+
+def score_coco(
+    truth: Record | str | Path,
+    results: Sequence[Record] | str | Path,
+    sigmas: Sequence[float] | np.ndarray,
+    use_area: bool = True,
+) -> Scores:
+    """The figures of `evaluate_coco`, which says all else, with the curves that they are the means of."""
+    dataset, poses = coco_dataset(truth, results, len(sigmas), use_area)
+    if not dataset["annotations"]:
+        return Scores(dict.fromkeys(FIGURES, -1.0), -np.ones((10, 101, 3)), -np.ones((10, 3)))
+    from faster_coco_eval import COCO, COCOeval_faster  # here, for it takes a while to load
+
+    people = COCO(dataset)  # it writes into the dicts that it is given
+    evaluator = COCOeval_faster(
+        people,
+        people.loadRes(poses),
+        iouType="keypoints",
+        kpt_oks_sigmas=[float(sigma) for sigma in sigmas],
+        print_function=_silent,
+    )
+    evaluator.run()
+    curves = np.asarray(evaluator.eval["precision"]), np.asarray(evaluator.eval["recall"])
+    figures = dict(zip(FIGURES, map(float, evaluator.stats)))
+    return Scores(figures, _over_categories(curves[0][..., 0]), _over_categories(curves[1][..., 0]))
+
+
+def coco_dataset(
+    truth: Record | str | Path, results: Sequence[Record] | str | Path, joints: int, use_area: bool = True
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Truth and results as COCO's evaluators need them: complete, checked, numbered from 1 in the order given."""
+    truth_name, annotations = load_records(truth, "the truth")
+    results_name, found = load_records(results, "the results")
     if not isinstance(annotations, Mapping):
         raise InputError(f"{truth_name}: found a {type(annotations).__name__}, expected a dict of COCO annotations")
     if not isinstance(found, Sequence):
         raise InputError(f"{results_name}: found a {type(found).__name__}, expected a list of COCO results")
-    _require(annotations, ("images", "annotations"), truth_name)
+    require(annotations, ("images", "annotations"), truth_name)
     numbers = _number_images(annotations["images"], truth_name)
     people = [
         _person(
             annotation,
             numbers,
-            len(sigmas),
+            joints,
             use_area,
             f"{truth_name}: annotation {annotation.get('id', index)}",
         )
@@ -77,7 +149,7 @@ def evaluate_coco(
     categories |= {person["category_id"] for person in people}
     has_boxes = len(found) > 0 and bool(found[0].get("bbox"))
     poses = [
-        _pose(result, numbers, categories, len(sigmas), has_boxes, f"{results_name}: result {index}")
+        _pose(result, numbers, categories, joints, has_boxes, f"{results_name}: result {index}")
         for index, result in enumerate(found)
     ]
     dataset = {
@@ -85,17 +157,17 @@ def evaluate_coco(
         "categories": [{"id": category} for category in categories],
         "annotations": people,
     }
-    return _evaluate(dataset, poses, [float(sigma) for sigma in sigmas])
+    return dataset, poses
 
 
-def _load(source: Any, role: str) -> tuple[str, Any]:
+def load_records(source: Any, role: str) -> tuple[str, Any]:
     """What messages call `source`, and its content, read where it is a path."""
     if isinstance(source, (str, Path)):
         return str(source), read_json(Path(source), f"{role} in COCO format")
     return role, source
 
 
-def _require(record: Record, keys: Sequence[str], where: str) -> None:
+def require(record: Record, keys: Sequence[str], where: str) -> None:
     for key in keys:
         if key not in record:
             raise InputError(f"{where} has no {key!r}, found {', '.join(map(str, record)) or 'nothing'}; add it")
@@ -107,14 +179,14 @@ def _number_images(images: Sequence[Record], source: str) -> dict[Any, int]:
     In the order of the ids, for equal scores of different images are ranked by it.
     """
     for index, image in enumerate(images):
-        _require(image, ("id",), f"{source}: image {index}")
+        require(image, ("id",), f"{source}: image {index}")
     ids = sorted({image["id"] for image in images}, key=lambda image_id: (isinstance(image_id, str), image_id))
     return {image_id: number for number, image_id in enumerate(ids, start=1)}
 
 
 def _person(annotation: Record, numbers: Mapping[Any, int], joints: int, use_area: bool, where: str) -> dict[str, Any]:
     """One person of the truth with the fields that the evaluator reads, complete and checked."""
-    _require(annotation, ("image_id", "bbox"), where)
+    require(annotation, ("image_id", "bbox"), where)
     if annotation["image_id"] not in numbers:
         raise InputError(f"{where} is of image {annotation['image_id']!r}, which is not in the list of images; add it")
     if use_area and "area" not in annotation:
@@ -143,7 +215,7 @@ def _pose(
     result: Record, numbers: Mapping[Any, int], categories: set, joints: int, has_box: bool, where: str
 ) -> dict[str, Any]:
     """One result with the fields that the evaluator reads, checked against the truth."""
-    _require(result, ("image_id", "category_id", "keypoints", "score"), where)
+    require(result, ("image_id", "category_id", "keypoints", "score"), where)
     if result["image_id"] not in numbers:
         raise InputError(
             f"{where} is of image {result['image_id']!r}, which the truth does not list; "
@@ -175,18 +247,11 @@ def _keypoints(record: Record, joints: int, where: str) -> Sequence[float]:
     return keypoints
 
 
-def _evaluate(dataset: dict[str, Any], poses: list[dict[str, Any]], sigmas: list[float]) -> dict[str, float]:
-    """Run the evaluator, which writes into the dicts that it is given."""
-    from faster_coco_eval import COCO, COCOeval_faster  # here, for it takes a while to load
-
-    if not dataset["annotations"]:
-        return dict.fromkeys(FIGURES, -1.0)
-    people = COCO(dataset)
-    evaluator = COCOeval_faster(
-        people, people.loadRes(poses), iouType="keypoints", kpt_oks_sigmas=sigmas, print_function=_silent
-    )
-    evaluator.run()
-    return dict(zip(FIGURES, map(float, evaluator.stats)))
+def _over_categories(curves: np.ndarray) -> np.ndarray:
+    """Curves (..., categories, sizes) as the mean (..., sizes) over the categories that have any."""
+    known = curves > -1
+    total = np.where(known, curves, 0).sum(-2)
+    return np.where(known.any(-2), total / np.maximum(known.sum(-2), 1), -1.0)
 
 
 def _silent(*_: object) -> None:

@@ -13,13 +13,20 @@ Sigmas = Sequence[float] | np.ndarray
 
 
 def oks(
-    predicted: np.ndarray, truth: np.ndarray, visibility: np.ndarray, areas: np.ndarray, sigmas: Sigmas
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    visibility: np.ndarray,
+    areas: np.ndarray,
+    sigmas: Sigmas,
+    boxes: np.ndarray | None = None,
 ) -> np.ndarray:
     """OKS of every prediction with every person of the truth: 1 is perfect, 0 is far away.
 
     The mean over a person's labelled joints of exp(-d^2 / (2 s^2 (2 sigma)^2)), where s^2 is the person's
     area and d the joint's error (the COCO keypoint challenge's definition). A person without a labelled joint
-    has nothing to be similar to: 0. Places that are not labelled play no part, they may be NaN.
+    has nothing to be similar to: 0, or where `boxes` are given the mean over all joints, with d the distance from
+    the box when it is enlarged to three times its sides, which tells COCO's evaluation who lies on a crowd. Places
+    that are not labelled play no part, they may be NaN.
 
     Args:
         predicted: (N, K, 2) px.
@@ -27,6 +34,7 @@ def oks(
         visibility: (M, K), labelled where > 0.
         areas: (M,) px^2, of the person's mask where the data set has one, not of the box.
         sigmas: (K,).
+        boxes: (M, 4) x0 y0 x1 y1 px.
 
     Returns:
         (N, M) float64.
@@ -38,7 +46,18 @@ def oks(
     labelled = np.asarray(visibility) > 0
     if labelled.shape != truth.shape[:2]:
         raise ValueError(f"visibility has shape {labelled.shape}, expected {truth.shape[:2]} as truth has")
-    similarity = _joint_similarity(predicted, truth, np.asarray(areas, dtype=np.float64), sigmas)
+    areas = np.asarray(areas, dtype=np.float64)
+    similarity = _joint_similarity(predicted, truth, areas, sigmas)
+    if boxes is not None:
+        corners = np.asarray(boxes, dtype=np.float64)
+        sides = corners[:, 2:] - corners[:, :2]
+        points = np.asarray(predicted, dtype=np.float64)[:, None]
+        # The nearest point of the enlarged box; the distance to it is 0 inside.
+        nearest = np.clip(points, (corners[:, :2] - sides)[:, None], (corners[:, 2:] + sides)[:, None])
+        squares = ((points - nearest) ** 2).sum(axis=3)
+        nowhere = ~labelled.any(axis=1)
+        similarity = np.where(nowhere[:, None], _similarity(squares, areas, sigmas), similarity)
+        labelled = labelled | nowhere[:, None]
     count = labelled.sum(axis=1)
     return np.where(labelled, similarity, 0.0).sum(axis=2) / np.maximum(count, 1)
 
@@ -179,5 +198,10 @@ def _joint_similarity(first: np.ndarray, second: np.ndarray, areas: np.ndarray, 
             )
     dx = first[:, None, :, 0] - second[None, :, :, 0]
     dy = first[:, None, :, 1] - second[None, :, :, 1]
-    spread = 2 * (areas[..., None] + np.spacing(1)) * (2 * sigmas) ** 2
-    return np.exp(-(dx**2 + dy**2) / spread)
+    return _similarity(dx**2 + dy**2, areas, sigmas)
+
+
+def _similarity(squares: np.ndarray, areas: np.ndarray, sigmas: Sigmas) -> np.ndarray:
+    """exp(-d^2 / (2 s^2 (2 sigma)^2)) of squared distances (N, M, K) and areas (M,) or (N, M)."""
+    spread = 2 * (areas[..., None] + np.spacing(1)) * (2 * np.asarray(sigmas, dtype=np.float64)) ** 2
+    return np.exp(-squares / spread)

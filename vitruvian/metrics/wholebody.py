@@ -1,0 +1,132 @@
+"""AP and AR of COCO-WholeBody: body, foot, face, each hand, and all 133 joints together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vitruvian.data.coco import WHOLE_BODY
+from vitruvian.errors import InputError
+from vitruvian.metrics.coco import FIGURES, Scores, load_records, require, score_coco
+from vitruvian.skeletons import COCO, COCO_WHOLEBODY
+
+Record = Mapping[str, Any]
+
+PARTS = {part: COCO_WHOLEBODY.parts[part] for part in ("body", *WHOLE_BODY)} | {"whole": tuple(range(133))}
+"""What is scored, by the joints of each."""
+
+_SCORES = {part: f"{name}_score" for part, name in WHOLE_BODY.items()} | {"body": "score", "whole": "wholebody_score"}
+
+
+def evaluate_wholebody(
+    truth: Record | str | Path, results: Sequence[Record] | str | Path, sigmas: Sequence[float] | None = None
+) -> dict[str, dict[str, float]]:
+    """The ten figures of COCO for each part: `body`, `foot`, `face`, `left_hand`, `right_hand` and `whole`.
+
+    `hand` is the mean of both hands, which published tables print. See `score_wholebody` for how each is obtained.
+    """
+    figures = {part: scores.figures for part, scores in score_wholebody(truth, results, sigmas).items()}
+    return figures | {"hand": mean_of_hands(figures["left_hand"], figures["right_hand"])}
+
+
+def score_wholebody(
+    truth: Record | str | Path, results: Sequence[Record] | str | Path, sigmas: Sequence[float] | None = None
+) -> dict[str, Scores]:
+    """Each part of COCO-WholeBody scored as COCO's keypoints are, the way its own evaluation does it (Jin, ECCV 2020).
+
+    A person does not count for a part of which no joint has a visibility above 0; `num_keypoints` and the `*_valid`
+    flags play no role. A result whose joints of a part all have the score 0 is no result for that part. The size of a
+    person is `area`, that of a result the extent of its 17 body joints, for every part. Results are ranked by the
+    part's own score (`foot_score`, `face_score`, `lefthand_score`, `righthand_score`, `wholebody_score`), or by `score`
+    where it is missing.
+
+    Args:
+        truth: annotations with `keypoints`, `foot_kpts`, `face_kpts`, `lefthand_kpts` and `righthand_kpts`, or with all
+            133 joints in `keypoints`; a missing field is a part that is not labelled.
+        results: COCO results with the same fields, all of them.
+        sigmas: (133,); None: those of COCO-WholeBody.
+
+    Raises:
+        InputError: as `evaluate_coco`; or a field is missing or has another number of joints.
+    """
+    truth_name, annotations = load_records(truth, "the truth")
+    results_name, found = load_records(results, "the results")
+    if not isinstance(annotations, Mapping) or not isinstance(found, Sequence):
+        raise InputError(f"{truth_name}, {results_name}: expected a dict of COCO annotations and a list of results")
+    require(annotations, ("images", "annotations"), truth_name)
+    sigmas = COCO_WHOLEBODY.oks_sigmas if sigmas is None else sigmas
+    people = [
+        (record, joined(record, f"{truth_name}: annotation {record.get('id', index)}", missing=True))
+        for index, record in enumerate(annotations["annotations"])
+    ]
+    poses = []
+    for index, record in enumerate(found):
+        where = f"{results_name}: result {index}"
+        require(record, ("image_id", "category_id", "keypoints", "score"), where)
+        values = joined(record, where)
+        poses.append((record, values, extent(values)))
+    scores = {}
+    for part, joints in PARTS.items():
+        own_truth = {**annotations, "annotations": [person_of_part(record, own, joints) for record, own in people]}
+        own_results = [pose_of_part(record, own, joints, _SCORES[part], box) for record, own, box in poses]
+        seen = [pose for pose in own_results if any(pose["keypoints"][2::3])]
+        scores[part] = score_coco(own_truth, seen, [sigmas[joint] for joint in joints])
+    return scores
+
+
+def joined(record: Record, where: str, missing: bool = False) -> list[float]:
+    """The 133 joints (x, y, v of each) of a record, from its five fields or from `keypoints` alone.
+
+    Raises InputError where a field has another length, or is not there though nothing may be `missing`.
+    """
+    body = record.get("keypoints") or ()
+    if len(body) == 3 * COCO_WHOLEBODY.num_joints:
+        return list(body)
+    fields = {"keypoints": COCO.num_joints}
+    fields |= {f"{name}_kpts": len(COCO_WHOLEBODY.parts[part]) for part, name in WHOLE_BODY.items()}
+    values: list[float] = []
+    for name, joints in fields.items():
+        own = record.get(name) or ([0.0] * (3 * joints) if missing else ())
+        if len(own) != 3 * joints:
+            raise InputError(f"{where} has {len(own)} values in '{name}', expected 3 for each of {joints} joints")
+        values += own
+    return values
+
+
+def split(values: Sequence[float]) -> dict[str, list[float]]:
+    """The 133 joints (x, y, v of each) as the five fields of COCO-WholeBody."""
+    fields = {"body": "keypoints"} | {part: f"{name}_kpts" for part, name in WHOLE_BODY.items()}
+    return {name: taken(values, PARTS[part]) for part, name in fields.items()}
+
+
+def taken(values: Sequence[float], joints: Sequence[int]) -> list[float]:
+    """x, y, v of some joints, which follow one another."""
+    return list(values[3 * joints[0] : 3 * joints[-1] + 3])
+
+
+def extent(values: Sequence[float]) -> list[float]:
+    """The box x y w h of the 17 body joints."""
+    x, y = (np.asarray(values[axis : 3 * COCO.num_joints : 3], np.float64) for axis in (0, 1))
+    return [float(x.min()), float(y.min()), float(np.ptp(x)), float(np.ptp(y))]
+
+
+def person_of_part(record: Record, values: Sequence[float], joints: Sequence[int]) -> dict[str, Any]:
+    """An annotation with the joints of one part alone."""
+    own = taken(values, joints)
+    return {**record, "keypoints": own, "num_keypoints": sum(v > 0 for v in own[2::3])}
+
+
+def pose_of_part(
+    record: Record, values: Sequence[float], joints: Sequence[int], score: str, box: list[float]
+) -> dict[str, Any]:
+    """A result with the joints and the score of one part alone."""
+    own = {"keypoints": taken(values, joints), "score": record.get(score, record["score"]), "bbox": box}
+    return {"image_id": record["image_id"], "category_id": record["category_id"], **own}
+
+
+def mean_of_hands(left: Mapping[str, float], right: Mapping[str, float]) -> dict[str, float]:
+    """The figures of a table's column "hand": -1 where a hand has none."""
+    return {name: -1.0 if min(left[name], right[name]) < 0 else (left[name] + right[name]) / 2 for name in FIGURES}
