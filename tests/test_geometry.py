@@ -13,7 +13,6 @@ from vitruvian.geometry import (
     Framing,
     box_matrix,
     boxes_from_xywh,
-    boxes_to_xywh,
     centre_and_scale,
     clip_boxes,
     crop_matrix,
@@ -132,10 +131,9 @@ def test_plain_crops_of_a_framing() -> None:
     )
 
 
-def test_boxes_back_and_forth_clipped_and_grown() -> None:
+def test_boxes_are_converted_clipped_and_grown() -> None:
     boxes = np.array([[-3.0, 2, 10, 20], [5, 6, 7, 8]])
     np.testing.assert_array_equal(boxes_from_xywh(boxes), [[-3, 2, 7, 22], [5, 6, 12, 14]])
-    np.testing.assert_array_equal(boxes_to_xywh(boxes_from_xywh(boxes)), boxes)
     np.testing.assert_array_equal(clip_boxes(boxes_from_xywh(boxes), (11, 13)), [[0, 2, 7, 12], [5, 6, 10, 12]])
     centres, scales = centre_and_scale(boxes_from_xywh(boxes), 1.25)
     np.testing.assert_array_equal(centres, [[2, 12], [8.5, 10]])

@@ -39,10 +39,15 @@ def label_fractions(points: Tensor, visible: Tensor, size: tuple[int, int]) -> t
     Returns:
         labels (..., K, 2), fractions, 0 where not known; and weights (..., K), 1 where visible and inside the input.
     """
+    labels = torch.where(points.isnan(), 0, to_fractions(points, size))
+    return labels, label_weights(points, visible, size)
+
+
+def label_weights(points: Tensor, visible: Tensor, size: tuple[int, int]) -> Tensor:
+    """The weights (..., K) of `label_fractions`, whose arguments they have."""
     x, y = points.unbind(-1)
     inside = (x >= 0) & (x <= size[0] - 1) & (y >= 0) & (y <= size[1] - 1)  # False for NaN
-    labels = torch.where(points.isnan(), 0, to_fractions(points, size))
-    return labels, (visible & inside).to(points.dtype)
+    return (visible & inside).to(points.dtype)
 
 
 def coordinate_loss(points: Tensor, labels: Tensor, weights: Tensor) -> Tensor:

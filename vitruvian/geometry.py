@@ -66,12 +66,6 @@ def boxes_from_xywh(boxes: np.ndarray) -> np.ndarray:
     return np.concatenate([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], -1)
 
 
-def boxes_to_xywh(boxes: np.ndarray) -> np.ndarray:
-    """Boxes (..., 4) x0 y0 x1 y1 -> x y w h."""
-    boxes = np.asarray(boxes, np.float64)
-    return np.concatenate([boxes[..., :2], boxes[..., 2:] - boxes[..., :2]], -1)
-
-
 def clip_boxes(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Corners of boxes (..., 4) moved into [0, W - 1] x [0, H - 1] of a photo of `size` (W, H)."""
     limit = np.array([size[0] - 1, size[1] - 1, size[0] - 1, size[1] - 1], np.float64)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 def deconvolutions(in_channels: int, channels: Sequence[int], kernels: Sequence[int]) -> nn.Sequential:
     """A stack of transposed convolutions that each double the map: (B, in_channels, h, w) -> (B, channels[-1], ...).
 
-    Each is followed by batch norm and ReLU (SimpleBaseline, ECCV 2018, section 2).
+    Each is followed by batch norm and ReLU (SimpleBaseline, ECCV 2018).
 
     Args:
         in_channels: channels of the features.

@@ -85,8 +85,11 @@ def test_perfect_discs_and_offsets_decode_to_the_truth():
     torch.testing.assert_close(decoded.points[:, 0], torch.tensor(POINTS), atol=1e-3, rtol=0)
 
 
-def test_perfect_coordinates_decode_to_the_truth():
-    for method, maps in ((built(Regression), regression.Maps), (built(Integral), integral.Maps)):
+@pytest.mark.parametrize("affine", ["pixel", "udp"])
+def test_perfect_coordinates_decode_to_the_truth(affine):
+    framing = Framing(size=SIZE, affine=affine)
+    kinds = ((Regression, regression.Maps), (Integral, integral.Maps))
+    for method, maps in ((built(kind, framing=framing), maps) for kind, maps in kinds):
         targets = method.targets(batch_of(POINTS))
         decoded = method.decode(maps(*(targets.points, None)[: len(maps._fields)]))
         torch.testing.assert_close(decoded.points[:, 0], torch.tensor(POINTS))
@@ -99,6 +102,18 @@ def test_a_sharp_map_integrates_to_its_peak(debias):
     logits[..., 10, 6] = 90.0  # exp(90) is no float32
     maps = integrate(logits, 1.0, debias)
     torch.testing.assert_close(maps.points, torch.tensor([6 / 24, 10 / 32]).expand(2, 3, 2))
+
+
+@pytest.mark.parametrize("affine", ["pixel", "udp"])
+def test_a_map_integrates_to_the_place_that_its_gaussian_was_drawn_about(affine):
+    method = built(Integral, map_loss="mse", sigma=1.0, framing=Framing(size=SIZE, affine=affine))
+    (width, height), (w, h) = SIZE, method.map_size
+    places = torch.tensor([[[5.0, 6], [14, 20], [18, 25]]])  # cells
+    steps = torch.tensor([(width - 1) / (w - 1), (height - 1) / (h - 1)] if affine == "udp" else [4.0, 4.0])
+    targets = method.targets(batch_of((places * steps).tolist(), visibility=((2, 2, 2),)))
+    maps = integrate(targets.probabilities.clamp_min(1e-30).log(), 1.0, False)
+    torch.testing.assert_close(maps.points, targets.points, atol=1e-4, rtol=0)
+    torch.testing.assert_close(method.decode(maps).points[:, 0], places * steps, atol=1e-2, rtol=0)
 
 
 def test_a_joint_that_is_not_there_is_not_learnt():
@@ -160,11 +175,11 @@ def test_combined_losses_count_offsets_within_the_disc():
 
 
 def test_jensen_shannon_between_its_bounds():
-    shares = torch.zeros(2, 3, 4, 5)
-    shares[..., 1, 2] = 1
+    peaks = torch.zeros(2, 3, 4, 5)
+    peaks[..., 1, 2] = 1
     weights = torch.ones(2, 3)
-    assert jensen_shannon(shares, shares, weights) == 0
-    apart = jensen_shannon(shares, shares.roll(1, -1), weights)
+    assert jensen_shannon(peaks, peaks, weights) == 0
+    apart = jensen_shannon(peaks, peaks.roll(1, -1), weights)
     torch.testing.assert_close(apart, 3 * torch.tensor(2.0).log())  # log 2 for each of three keypoints
 
 
@@ -173,7 +188,7 @@ def test_jensen_shannon_has_a_gradient_where_a_map_is_empty():
     target = torch.zeros(2, 3, 4, 5)
     target[0, :, 1, 2] = 1
     weights = torch.tensor([[1.0, 0, 1], [0, 0, 0]])
-    jensen_shannon(integrate(logits, 1.0, False).shares, target, weights).backward()
+    jensen_shannon(integrate(logits, 1.0, False).probabilities, target, weights).backward()
     assert logits.grad.isfinite().all()
     assert logits.grad[0, 0].any()
     assert logits.grad[0, 1].eq(0).all()

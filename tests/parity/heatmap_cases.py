@@ -108,9 +108,9 @@ def heatmap_losses(case) -> None:
     target3 = given["target3"].unflatten(1, (-1, 3))
     compare("combined", sum(combined_losses(output3.unflatten(1, (-1, 3)), target3, weights)), output3)
     compare("ohkm", hard_keypoint_loss(output, target, weights, case.config["ohkm_topk"]))
-    shares = output.flatten(-2).softmax(-1).view_as(output)
+    probabilities = output.flatten(-2).softmax(-1).view_as(output)
     total = target.sum((-1, -2), keepdim=True)
-    compare("js", jensen_shannon(shares, target / torch.where(total > 0, total, 1), weights))
+    compare("js", jensen_shannon(probabilities, target / torch.where(total > 0, total, 1), weights))
 
 
 CASES = {

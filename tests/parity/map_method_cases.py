@@ -13,7 +13,7 @@ from vitruvian.backbones.weights import mmpose_name
 from vitruvian.coordinates import from_fractions, label_fractions
 from vitruvian.experiment import Method, View
 from vitruvian.geometry import Framing
-from vitruvian.heatmaps import unmirror_maps
+from vitruvian.heatmaps import to_cells, unmirror_maps
 from vitruvian.methods.heatmap import method as heatmap
 from vitruvian.methods.heatmap import weights as heatmap_weights
 from vitruvian.methods.integral import method as integral
@@ -135,10 +135,10 @@ def integral_regression(case) -> None:
     load_head(case, method, integral_weights)
     maps = method.eval()(tensors(case)["feat"])
     case.compare("coords", maps.points)
-    case.compare("heatmaps", maps.shares)
+    case.compare("heatmaps", maps.probabilities)
     given = tensors(case)
-    shares = method.target_shares(given["keypoints"], given["visible"] > 0.5)
-    case.compare("target_heatmaps", shares)
+    cells = to_cells(given["keypoints"], size, method.map_size, "pixel")
+    case.compare("target_heatmaps", method.target_probabilities(cells, given["visible"] > 0.5))
     compare_coordinate_training(case, method, integral_weights.ours)
 
 

@@ -95,9 +95,9 @@ def rle_loss(case) -> None:
     features = given["feat"][..., None, None].requires_grad_()
     targets = Targets(given["labels"], given["weights"])
     maps = method(features, None, targets)
-    case.compare("prediction", torch.cat([maps.points, maps.spreads], -1))
+    case.compare("prediction", torch.cat([maps.points, maps.sigma_logits], -1))
     with torch.no_grad():
-        errors = standardised_errors(maps.points, maps.spreads, targets.points).flatten(0, 1)
+        errors = standardised_errors(maps.points, maps.sigma_logits, targets.points).flatten(0, 1)
         latent, log_determinant = method.flow.to_latent(errors)
     case.compare("error", errors)
     case.compare("latent", latent)
@@ -139,11 +139,11 @@ def rle_official_loss_2d(case) -> None:
     targets = Targets(labels, flags[..., 0])
     maps = method(features, None, targets)
     case.compare("pred_jts", maps.points - method.head.CENTRE)
-    case.compare("sigma", maps.spreads.sigmoid())
+    case.compare("sigma", maps.sigma_logits.sigmoid())
     with torch.no_grad():
-        errors = standardised_errors(maps.points, maps.spreads, labels)
-        case.compare("nf_loss", nn.functional.logsigmoid(maps.spreads) - method.flow(errors)[..., None])
-        case.compare("log_q", negative_log_density(errors, maps.spreads, "laplace", "authors"))
+        errors = standardised_errors(maps.points, maps.sigma_logits, labels)
+        case.compare("nf_loss", nn.functional.logsigmoid(maps.sigma_logits) - method.flow(errors)[..., None])
+        case.compare("log_q", negative_log_density(errors, maps.sigma_logits, "laplace", "authors"))
     loss = sum(method.loss(maps, targets).values())
     case.compare("loss", loss)
     compare_gradients(case, method, loss, features)
@@ -164,7 +164,7 @@ def rle_official_coco(case) -> None:
         both = method.predict(views)
     plain = method.decode(maps)
     case.compare("pred_jts", maps.points - method.head.CENTRE)
-    case.compare("sigma", maps.spreads.sigmoid())
+    case.compare("sigma", maps.sigma_logits.sigmoid())
     case.compare("maxvals", plain.joint_scores[:, 0, :, None])
     size = config.framing.size
     points, scores = both.points[:, 0].numpy(), both.joint_scores[:, 0]

@@ -1,18 +1,14 @@
-"""Heatmaps: one map per keypoint, learnt as a Gaussian, whose peak is the answer. The baseline of most
-papers.
+"""Heatmaps: one map per keypoint, learnt as a Gaussian, whose peak is the answer. The baseline of most papers.
 
-    SimpleBaseline  Xiao, Wu, Wei: Simple Baselines for Human Pose Estimation and Tracking, ECCV 2018: ResNet
-    and three
-                    deconvolutions
-    HRNet           Sun, Xiao, Liu, Wang: Deep High-Resolution Representation Learning for Human Pose
-    Estimation,
+    SimpleBaseline  Xiao, Wu, Wei: Simple Baselines for Human Pose Estimation and Tracking, ECCV 2018:
+                    ResNet and three deconvolutions
+    HRNet           Sun, Xiao, Liu, Wang: Deep High-Resolution Representation Learning for Human Pose Estimation,
                     CVPR 2019: a backbone that keeps a map of stride 4, no deconvolution
-    ViTPose         Xu, Zhang, Zhang, Tao: ViTPose: Simple Vision Transformer Baselines for Human Pose
-    Estimation,
+    ViTPose         Xu, Zhang, Zhang, Tao: ViTPose: Simple Vision Transformer Baselines for Human Pose Estimation,
                     NeurIPS 2022: a plain transformer and two deconvolutions
 
-They differ in backbone and deconvolutions alone. How a keypoint becomes a map and back ("msra", "dark",
-"udp") is drawn in `vitruvian.heatmaps`.
+They differ in backbone and deconvolutions alone. How a keypoint becomes a map and back ("msra", "dark", "udp") is said
+in `vitruvian.heatmaps`.
 """
 
 from __future__ import annotations
@@ -116,8 +112,8 @@ class Heatmap(Method):
         return Decoded(points[:, None], scores[:, None], scores.mean(1, keepdim=True))
 
     def predict(self, views: Sequence[View]) -> Decoded:
-        # Where cell = pixel / stride, a mirrored crop's maps come back (stride - 1) / stride of a cell too
-        # far left; the authors' codes move them by a whole one, which the published figures need.
+        # Where cell = pixel / stride, a mirrored crop's maps come back (stride - 1) / stride of a cell too far left;
+        # the authors' codes move them by a whole one, which the published figures need.
         shift = self.config.framing.affine == "pixel"
         heatmaps = [
             unmirror_maps(maps.heatmaps, self.mirror, shift) if view.mirrored else maps.heatmaps

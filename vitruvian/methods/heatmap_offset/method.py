@@ -1,9 +1,7 @@
-"""Heatmap and offsets (UDP's "combined" targets): a coarse disc says where, two maps of offsets say exactly
-where.
+"""Heatmap and offsets (UDP's "combined" targets): a coarse disc says where, two maps of offsets say exactly where.
 
-Huang, Zhu, Guo, Huang: The Devil is in the Details: Delving into Unbiased Data Processing for Human Pose
-Estimation, CVPR 2020. Three maps per keypoint: a disc round it, and the offsets in x and y from each cell to
-it.
+Huang, Zhu, Guo, Huang: The Devil is in the Details: Delving into Unbiased Data Processing for Human Pose Estimation,
+CVPR 2020. Three maps per keypoint: a disc round it, and the offsets in x and y from each cell to it.
 """
 
 from __future__ import annotations
@@ -106,8 +104,7 @@ class HeatmapOffset(Method):
 
 
 def combined_losses(maps: Tensor, target: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Half the squared differences of the discs, and of the offsets in x and y within the discs; means over
-    cells.
+    """Half the squared differences of the discs, and of the offsets in x and y within the discs; means over cells.
 
     Args:
         maps: (B, K, 3, h, w).

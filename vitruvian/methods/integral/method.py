@@ -1,13 +1,10 @@
-"""Integral regression: the expected place under a softmax over a map, so that coordinates are learnt through
-maps.
+"""Integral regression: the expected place under a softmax over a map, so that coordinates are learnt through maps.
 
-    IPR       Sun, Xiao, Wei, Liang, Wei: Integral Human Pose Regression, ECCV 2018
-    DSNT      Nibali, He, Morgan, Prendergast: Numerical Coordinate Regression with Convolutional Neural
-    Networks,
-              arXiv 1801.07372, 2018: also pulls the map towards a Gaussian (Jensen-Shannon)
-    debiased  Gu, Yang, Yao: Removing the Bias of Integral Pose Regression, ICCV 2021: takes out the pull
-    towards the
-              centre that the softmax's tail has
+IPR       Sun, Xiao, Wei, Liang, Wei: Integral Human Pose Regression, ECCV 2018
+DSNT      Nibali, He, Morgan, Prendergast: Numerical Coordinate Regression with Convolutional Neural Networks,
+          arXiv 1801.07372, 2018: also pulls the map towards a Gaussian (Jensen-Shannon)
+debiased  Gu, Yang, Yao: Removing the Bias of Integral Pose Regression, ICCV 2021: takes out the pull towards the
+          centre that the softmax's tail has
 """
 
 from __future__ import annotations
@@ -20,10 +17,10 @@ import torch
 from torch import Tensor
 
 from vitruvian.backbones import BackboneConfig, build_backbone
-from vitruvian.coordinates import coordinate_loss, from_fractions, label_fractions
+from vitruvian.coordinates import cell_fractions, coordinate_loss, from_fractions, label_weights, to_fractions
 from vitruvian.experiment import Decoded, Method, View, forward_views, merge_decoded
 from vitruvian.geometry import Framing
-from vitruvian.heatmaps import draw_gaussians, map_loss, to_cells
+from vitruvian.heatmaps import draw_gaussians, map_loss, to_cells, to_pixels
 from vitruvian.layers import MapHead
 from vitruvian.sample import HIDDEN, Batch
 from vitruvian.skeletons import Skeleton
@@ -35,7 +32,7 @@ class Config:
 
     Attributes:
         backbone: the network below the head.
-        framing: how a person reaches it.
+        framing: how a person reaches it; its family also says how the maps lie over the input.
         deconv_channels: channels of the deconvolutions, each of which doubles the map; empty: none.
         deconv_kernels: their kernel sizes: 2, 3 or 4.
         beta: what logits are multiplied by before the softmax.
@@ -57,16 +54,16 @@ class Config:
 class Maps(NamedTuple):
     """What the network gives."""
 
-    points: Tensor  # (B, K, 2) x and y in fractions of the input
-    shares: Tensor  # (B, K, h, w) the softmax, adds up to 1
+    points: Tensor  # (B, K, 2) x and y in fractions of the map
+    probabilities: Tensor  # (B, K, h, w) the softmax, adds up to 1
 
 
 class Targets(NamedTuple):
     """What the loss compares with."""
 
-    points: Tensor  # (B, K, 2) x and y in fractions of the input
+    points: Tensor  # (B, K, 2) x and y in fractions of the map
     weights: Tensor  # (B, K) 1 where visible and inside the input, else 0
-    shares: Tensor | None  # (B, K, h, w) Gaussians that add up to 1, or empty; None without a loss on maps
+    probabilities: Tensor | None  # (B, K, h, w) Gaussians that add up to 1, or empty; None without a loss on maps
 
 
 class Integral(Method):
@@ -84,13 +81,15 @@ class Integral(Method):
 
     def targets(self, batch: Batch) -> Targets:
         keypoints, visible = batch.everyone.keypoints[..., :2], batch.everyone.visibility >= HIDDEN
-        points, weights = label_fractions(keypoints, visible, self.config.framing.size)
-        shares = None if self.config.map_loss == "none" else self.target_shares(keypoints, visible)
-        return Targets(points, weights, shares)
+        framing = self.config.framing
+        weights = label_weights(keypoints, visible, framing.size)
+        cells = to_cells(keypoints, framing.size, self.map_size, framing.affine)
+        points = to_fractions(torch.where(cells.isnan(), 0, cells), self.map_size)
+        probabilities = None if self.config.map_loss == "none" else self.target_probabilities(cells, visible)
+        return Targets(points, weights, probabilities)
 
-    def target_shares(self, keypoints: Tensor, visible: Tensor) -> Tensor:
-        """Gaussians (B, K, h, w) that add up to 1, or are empty, about keypoints (B, K, 2), input pixels."""
-        cells = to_cells(keypoints, self.config.framing.size, self.map_size, "pixel")
+    def target_probabilities(self, cells: Tensor, visible: Tensor) -> Tensor:
+        """Gaussians (B, K, h, w) that add up to 1, or are empty, about keypoints (B, K, 2), map cells."""
         heatmaps, _ = draw_gaussians(cells, visible, self.map_size, self.config.sigma)
         total = heatmaps.sum((-1, -2), keepdim=True)
         return heatmaps / torch.where(total > 0, total, 1)
@@ -100,13 +99,14 @@ class Integral(Method):
 
     def loss(self, maps: Maps, targets: Targets) -> dict[str, Tensor]:
         losses = {"coordinates": coordinate_loss(maps.points, targets.points, targets.weights)}
-        if targets.shares is not None:
+        if targets.probabilities is not None:
             function = map_loss if self.config.map_loss == "mse" else jensen_shannon
-            losses["maps"] = function(maps.shares, targets.shares, targets.weights)
+            losses["maps"] = function(maps.probabilities, targets.probabilities, targets.weights)
         return losses
 
     def decode(self, maps: Maps) -> Decoded:
-        points = from_fractions(maps.points, self.config.framing.size)[:, None]
+        cells, framing = from_fractions(maps.points, self.map_size), self.config.framing
+        points = to_pixels(cells, framing.size, self.map_size, framing.affine)[:, None]
         scores = torch.ones_like(points[..., 0])
         return Decoded(points, scores, scores.mean(2))
 
@@ -116,32 +116,28 @@ class Integral(Method):
 
 
 def integrate(logits: Tensor, beta: float, debias: bool) -> Maps:
-    """Softmax and expected place of maps (B, K, h, w); a cell's place is column / w, row / h, without half a cell."""
-    height, width = logits.shape[-2:]
-    shares = (beta * logits).flatten(2).softmax(-1).unflatten(-1, (height, width))
-    columns = torch.arange(width, dtype=shares.dtype, device=shares.device) / width
-    rows = torch.arange(height, dtype=shares.dtype, device=shares.device) / height
-    points = torch.stack([(shares.sum(-2) * columns).sum(-1), (shares.sum(-1) * rows).sum(-1)], -1)
+    """Softmax and expected place of maps (B, K, h, w)."""
+    probabilities = (beta * logits).flatten(2).softmax(-1).unflatten(-1, logits.shape[-2:])
+    x, y = cell_fractions(logits)
+    points = torch.stack([(probabilities.sum(-2) * x).sum(-1), (probabilities.sum(-1) * y).sum(-1)], -1)
     if debias:
-        # C = sum exp(z), without beta as in the published code, by its logarithm: it overflows from z = 80
-        # on.
+        # C = sum exp(z), without beta as in the published code, by its logarithm: it overflows from z = 80 on.
         inverse = torch.exp(-logits.flatten(2).logsumexp(-1, keepdim=True))
         points = (points - inverse / 2) / (1 - inverse)
-    return Maps(points, shares)
+    return Maps(points, probabilities)
 
 
-def jensen_shannon(shares: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+def jensen_shannon(probabilities: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     """Jensen-Shannon divergence of distributions over maps, summed over keypoints, divided by B.
 
     Args:
-        shares: (B, K, h, w), each adds up to 1.
+        probabilities: (B, K, h, w), each map adds up to 1.
         target: (B, K, h, w).
         weights: (B, K).
     """
-    # Keypoints of weight 0 first become equal and positive everywhere: the logarithm of an empty map has no
-    # gradient.
+    # Keypoints of weight 0 first become equal and positive everywhere: the logarithm of an empty map has no gradient.
     seen = (weights > 0)[..., None, None]
-    shares, target = torch.where(seen, shares, 1), torch.where(seen, target, 1)
-    log_middle = ((shares + target) / 2).clamp_min(1e-24).log()
-    divergence = torch.xlogy(shares, shares) + torch.xlogy(target, target) - (shares + target) * log_middle
-    return (weights * divergence.sum((-1, -2))).sum() / (2 * shares.shape[0])
+    p, q = torch.where(seen, probabilities, 1), torch.where(seen, target, 1)
+    log_middle = ((p + q) / 2).clamp_min(1e-24).log()
+    divergence = torch.xlogy(p, p) + torch.xlogy(q, q) - (p + q) * log_middle
+    return (weights * divergence.sum((-1, -2))).sum() / (2 * len(p))

@@ -1,7 +1,7 @@
 """Direct regression: features are pooled to one vector, and a linear layer gives all coordinates at once.
 
-Toshev, Szegedy: DeepPose: Human Pose Estimation via Deep Neural Networks, CVPR 2014. The baseline of
-coordinate methods.
+Toshev, Szegedy: DeepPose: Human Pose Estimation via Deep Neural Networks, CVPR 2014. The baseline of coordinate
+methods.
 """
 
 from __future__ import annotations

@@ -51,13 +51,6 @@ class RealNVP(nn.Module):
             log_determinant = log_determinant - log_scale.sum(-1)
         return points, log_determinant
 
-    def to_points(self, latent: Tensor) -> Tensor:
-        """The points (..., D) of latent points (..., D): what a unit normal becomes is a sample of the density."""
-        for coupling in range(len(self.masks)):
-            kept, log_scale, shift = self.coupling(coupling, latent)
-            latent = kept + (1 - self.masks[coupling]) * (latent * torch.exp(log_scale) + shift)
-        return latent
-
     def coupling(self, index: int, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What coupling `index` keeps of the points (..., D), and the log scale and shift of the rest."""
         mask = self.masks[index]

@@ -21,9 +21,9 @@ Density = Literal["laplace", "gaussian"]
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
-def standardised_errors(points: Tensor, spreads: Tensor, labels: Tensor) -> Tensor:
+def standardised_errors(points: Tensor, sigma_logits: Tensor, labels: Tensor) -> Tensor:
     """e = (points - labels) / sigma (..., 2), of points and labels (..., 2), and logits of sigma (..., 2)."""
-    return (points - labels) / (spreads.sigmoid() + 1e-9)
+    return (points - labels) / (sigma_logits.sigmoid() + 1e-9)
 
 
 def known_labels(points: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
@@ -34,33 +34,33 @@ def known_labels(points: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     return torch.where((weights > 0)[..., None], labels, points.detach())
 
 
-def flow_term(log_phi: Tensor, spreads: Tensor, weights: Tensor) -> Tensor:
+def flow_term(log_phi: Tensor, sigma_logits: Tensor, weights: Tensor) -> Tensor:
     """Sum of w (log sigma - log phi) over keypoints, x and y, over the batch size B.
 
     Args:
         log_phi: (B, K) log density of the errors.
-        spreads: (B, K, 2) logits of sigma.
+        sigma_logits: (B, K, 2) logits of sigma.
         weights: (B, K).
     """
-    return weighted_sum(functional.logsigmoid(spreads) - log_phi[..., None], weights)
+    return weighted_sum(functional.logsigmoid(sigma_logits) - log_phi[..., None], weights)
 
 
-def residual_term(errors: Tensor, spreads: Tensor, weights: Tensor, density: Density, form: Form) -> Tensor:
+def residual_term(errors: Tensor, sigma_logits: Tensor, weights: Tensor, density: Density, form: Form) -> Tensor:
     """Sum of -w log (Q(e) / sigma) over keypoints, x and y, over the batch size B.
 
     Args:
         errors: (B, K, 2) e.
-        spreads: (B, K, 2) logits of sigma.
+        sigma_logits: (B, K, 2) logits of sigma.
         weights: (B, K).
         density: which Q.
         form: whose; they differ in the Laplacian.
     """
-    return weighted_sum(negative_log_density(errors, spreads, density, form), weights)
+    return weighted_sum(negative_log_density(errors, sigma_logits, density, form), weights)
 
 
-def negative_log_density(errors: Tensor, spreads: Tensor, density: Density, form: Form) -> Tensor:
+def negative_log_density(errors: Tensor, sigma_logits: Tensor, density: Density, form: Form) -> Tensor:
     """-log (Q(e) / sigma) (..., 2) of errors e and logits of sigma (..., 2)."""
-    log_sigma = functional.logsigmoid(spreads)
+    log_sigma = functional.logsigmoid(sigma_logits)
     if density == "gaussian":
         return log_sigma + HALF_LOG_2PI + errors.square() / 2
     if form == "mmpose":

@@ -1,8 +1,9 @@
 """RLE: Human Pose Regression with Residual Log-likelihood Estimation. Jiefeng Li et al., ICCV 2021.
 
-A linear layer gives each keypoint's place and its spread sigma. Training minimises the negative log-likelihood of the
-error e = (prediction - label) / sigma under a density that is learnt with the network: a fixed one, Q, times what a
-normalising flow phi knows better. At test time the flow is gone: RLE is direct regression that knows how sure it is.
+A linear layer gives each keypoint's place and the scale sigma of its error. Training minimises the negative
+log-likelihood of the error e = (prediction - label) / sigma under a density that is learnt with the network: a fixed
+one, Q, times what a normalising flow phi knows better. At test time the flow is gone: RLE is direct regression that
+knows how sure it is.
 
     loss = log sigma - log Q(e) - log phi(e)        score = 1 - mean sigma
 
@@ -95,27 +96,27 @@ class RLE(Method):
         return Targets(labels, weights)
 
     def forward(self, inputs: Tensor, inside: Tensor | None = None, targets: Targets | None = None) -> Maps:
-        points, spreads = self.head(self.backbone(inputs)[-1])
+        points, sigma_logits = self.head(self.backbone(inputs)[-1])
         if targets is None:
-            return Maps(points, spreads)
+            return Maps(points, sigma_logits)
         with torch.autocast(points.device.type, enabled=False):
             labels = known_labels(points, targets.points, targets.weights)
-            return Maps(points, spreads, self.flow(standardised_errors(points, spreads, labels)))
+            return Maps(points, sigma_logits, self.flow(standardised_errors(points, sigma_logits, labels)))
 
     def loss(self, maps: Maps, targets: Targets) -> dict[str, Tensor]:
         if maps.log_phi is None:
             raise ValueError("Maps.log_phi is None: give the targets to forward too, where the flow's parameters act")
-        losses = {"flow": flow_term(maps.log_phi, maps.spreads, targets.weights)}
+        losses = {"flow": flow_term(maps.log_phi, maps.sigma_logits, targets.weights)}
         if self.config.residual:
             labels = known_labels(maps.points, targets.points, targets.weights)
-            errors = standardised_errors(maps.points, maps.spreads, labels)
+            errors = standardised_errors(maps.points, maps.sigma_logits, labels)
             density, form = self.config.density, self.config.form
-            losses["residual"] = residual_term(errors, maps.spreads, targets.weights, density, form)
+            losses["residual"] = residual_term(errors, maps.sigma_logits, targets.weights, density, form)
         return losses
 
     def decode(self, maps: Maps) -> Decoded:
         points = from_fractions(maps.points, self.config.framing.size)
-        joint_scores = 1 - maps.spreads.sigmoid().mean(-1)
+        joint_scores = 1 - maps.sigma_logits.sigmoid().mean(-1)
         return Decoded(points[:, None], joint_scores[:, None], joint_scores.mean(1, keepdim=True))
 
     def predict(self, views: Sequence[View]) -> Decoded:

@@ -1,4 +1,4 @@
-"""RLE's two heads: features are pooled to one vector, which gives a place and its spread for every keypoint."""
+"""RLE's two heads: features are pooled to one vector, which gives a place and its sigma for every keypoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Maps(NamedTuple):
     """What the network gives."""
 
     points: Tensor  # (B, K, 2) x and y in fractions of the input
-    spreads: Tensor  # (B, K, 2) logits of sigma, the spread of x and of y in fractions of the input
+    sigma_logits: Tensor  # (B, K, 2) logits of sigma, the scale of the error in x and in y, in fractions of the input
     log_phi: Tensor | None = None  # (B, K) log density of the standardised errors; None without targets
 
 
@@ -41,7 +41,7 @@ class Head(nn.Module):
 
 
 class AuthorsHead(nn.Module):
-    """The authors' head: as `Head`, with a layer each for points and spreads.
+    """The authors' head: as `Head`, with a layer each for points and sigma.
 
     Points are W x / |x| + b and count from the middle of the input: how strong the features are does not move them.
 
