@@ -36,6 +36,9 @@ Affine = Literal["pixel", "udp"]
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
+BOX_SHARE = 0.53
+"""Area of a person as a share of the box, where a data set does not say it (as in CrowdPose's evaluation)."""
+
 
 @dataclass(frozen=True)
 class Framing:

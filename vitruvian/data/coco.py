@@ -9,7 +9,7 @@ import numpy as np
 
 from vitruvian.data.labels import Labels, field, identifier, number, numbers, read_json
 from vitruvian.errors import InputError
-from vitruvian.geometry import boxes_from_xywh, clip_boxes
+from vitruvian.geometry import BOX_SHARE, boxes_from_xywh, clip_boxes
 from vitruvian.sample import HIDDEN, People, Photo
 from vitruvian.skeletons import COCO, COCO_WHOLEBODY, Skeleton, skeleton_from_names
 
@@ -138,7 +138,7 @@ def read_people(path: Path, records: list[dict], size: tuple[int, int], skeleton
     corners = boxes_from_xywh(np.stack(boxes))
     if size[0] > 0 and size[1] > 0:
         corners = clip_boxes(corners, size)
-    from_box = np.maximum(0.53 * (corners[:, 2:] - corners[:, :2]).prod(1), 1)
+    from_box = np.maximum(BOX_SHARE * (corners[:, 2:] - corners[:, :2]).prod(1), 1)
     visibility = triples[..., 2]
     wrong = np.argwhere(~np.isin(visibility, (0, 1, 2)))
     if len(wrong):

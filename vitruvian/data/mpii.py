@@ -13,6 +13,7 @@ import numpy as np
 
 from vitruvian.data.labels import Labels, field, number, numbers, read_json
 from vitruvian.errors import InputError
+from vitruvian.geometry import BOX_SHARE
 from vitruvian.sample import People, Photo
 from vitruvian.skeletons import MPII
 
@@ -73,7 +74,7 @@ def read_people(path: Path, content: list[dict], indices: list[int], heads: np.n
         keypoints=np.where(seen[..., None] > 0, np.stack(points), np.nan).astype(np.float32),
         visibility=seen.astype(np.int8),
         boxes=corners.astype(np.float32),
-        areas=(0.53 * sides.prod(1)).astype(np.float32),
+        areas=(BOX_SHARE * sides.prod(1)).astype(np.float32),
         ignored=np.zeros(len(indices), bool),
         head_sizes=None if heads is None else heads[indices].astype(np.float32),
     )
