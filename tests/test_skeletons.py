@@ -23,7 +23,7 @@ from vitruvian.skeletons import (
     SKELETONS,
     WFLW,
     Skeleton,
-    find_skeleton,
+    joint_difference,
     skeleton_from_names,
 )
 
@@ -160,12 +160,10 @@ def test_construction_names_what_is_wrong(changes, message):
     assert message in str(error.value)
 
 
-def test_find_skeleton():
-    assert find_skeleton("coco") is COCO
-    with pytest.raises(InputError, match=r'There is no skeleton "coco_wholbody"; did you mean "coco_wholebody"\?'):
-        find_skeleton("coco_wholbody")
-    with pytest.raises(InputError, match="Known: coco, "):
-        find_skeleton("qqq")
+def test_the_first_difference_of_two_skeletons_is_said():
+    assert joint_difference(LSP, LSP) == joint_difference(COCO, small(**vars(COCO) | {"name": "other"})) == ""
+    assert joint_difference(LSP, MPII) == "joint 6 is right_wrist there and pelvis here"
+    assert joint_difference(COCO, COCO_WHOLEBODY) == "joint 17 is none there and left_big_toe here"
 
 
 def test_names_of_a_known_skeleton_give_the_constant():

@@ -7,11 +7,10 @@ those have none: Human3.6M's spine and feet, say, and every point of WFLW, COFW,
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from vitruvian.errors import InputError
 
@@ -84,13 +83,10 @@ class Skeleton:
         raise ValueError(f'Skeleton "{self.name}": {message}')
 
 
-def find_skeleton(name: str) -> Skeleton:
-    """The skeleton called `name` in SKELETONS; raises InputError with the nearest name if there is none."""
-    if name in SKELETONS:
-        return SKELETONS[name]
-    nearest = difflib.get_close_matches(name.lower(), SKELETONS, n=1, cutoff=0.4)
-    hint = f'; did you mean "{nearest[0]}"?' if nearest else "."
-    raise InputError(f'There is no skeleton "{name}"{hint} Known: {", ".join(SKELETONS)}')
+def joint_difference(there: Skeleton, here: Skeleton) -> str:
+    """The first joint in which two skeletons differ, in words; empty where they have the same joints in one order."""
+    pairs = enumerate(zip_longest(there.joints, here.joints, fillvalue="none"))
+    return next((f"joint {i} is {theirs} there and {ours} here" for i, (theirs, ours) in pairs if theirs != ours), "")
 
 
 def skeleton_from_names(name: str, joints: Sequence[str], limbs: Sequence[Sequence[int]]) -> Skeleton:

@@ -155,11 +155,39 @@ def test_data_is_short_for_dataset_path(capsys: Capture, train: Train, data: Pat
     assert train.experiment.dataset.path == str(data)
 
 
-def test_the_joints_are_those_of_the_data(capsys: Capture, train: Train, data: Path) -> None:
-    said = succeeds(capsys, "train", "sar/coco_resnet50", "--data", data)
+def test_other_joints_than_the_recipes_are_learnt_on_purpose_alone(capsys: Capture, train: Train, data: Path) -> None:
+    assert fails(capsys, "train", "sar/coco_resnet50", "--data", data) == (
+        f"{data} labels the 14 joints of 'lsp', but sar/coco_resnet50 learns the 17 of 'coco' (joint 0 is right_ankle "
+        "there and nose here); give data with these, or learn those of the data: --joints data"
+    )
+    assert not hasattr(train, "experiment")
+    said = succeeds(capsys, "train", "sar/coco_resnet50", "--data", data, "--joints", "data")
     assert train.experiment.skeleton.joints == read_labels(data).skeleton.joints
-    assert f"the joints are the 14 of {data} (right_ankle, " in said
-    assert "the joints" not in succeeds(capsys, "train", "sar/lspet_resnet18", "--data", data)
+    assert f"learning the 14 joints of {data}, not the 17 of sar/coco_resnet50\n" in said
+    assert "learning" not in succeeds(capsys, "train", "sar/lspet_resnet18", "--data", data, "--joints", "data")
+    assert "--joints is 'date', expected one of recipe, data" in fails(
+        capsys, "train", "sar/lspet_resnet18", "--data", data, "--joints", "date"
+    )
+
+
+def test_keypoints_of_ones_own_are_trained_on_a_recipe(capsys: Capture, train: Train, tmp_path: Path) -> None:
+    content = json.loads(make_data(tmp_path, PEOPLE).read_text())
+    names = ["left_ear", "right_ear", "tail"]
+    content["categories"][0] |= {"name": "cat", "keypoints": names, "skeleton": [[1, 3], [2, 3]]}
+    for record in content["annotations"]:
+        record["keypoints"] = record["keypoints"][:9]
+    (tmp_path / "cats.json").write_text(json.dumps(content))
+    options = (capsys, "train", "sar/lspet_resnet18", "--data", tmp_path / "cats.json")
+    assert "labels the 3 joints of 'cat', but sar/lspet_resnet18 learns the 14 of 'lsp' (joint 0 is left_ear" in fails(
+        *options
+    )
+    succeeds(*options, "--joints", "data")
+    skeleton = train.experiment.skeleton
+    assert (skeleton.joints, skeleton.mirror, skeleton.limbs) == (tuple(names), (1, 0, 2), ((0, 2), (1, 2)))
+    run = tmp_path / "run.yaml"
+    write_run(run, train.experiment)
+    assert "learning" not in succeeds(capsys, "train", "--config", run)  # the run file says which joints
+    assert train.experiment.skeleton.joints == tuple(names)
 
 
 def test_a_run_is_repeated_from_its_file(capsys: Capture, train: Train, data: Path, tmp_path: Path) -> None:
@@ -283,6 +311,7 @@ def test_help_of_evaluate_with_a_network_has_its_methods_fields(capsys: Capture,
         (["--data", "{data}", "--images", "nowhere"], "nowhere: no such folder; expected the photos of"),
         (["--data", "{data}", "--detections", "no.json"], "no.json: no such file; expected a detection file"),
         (["--data", "{data}", "--score", "boxes"], "--score is 'boxes', expected one of box_keypoint"),
+        (["--data", "{data}", "--pckh", "mpose"], "--pckh is 'mpose', expected one of inclusive, mmpose"),
         (["--data", "{data}", "--batch-size", "-1"], "argument --batch-size: '-1' is no whole number from 1"),
         (["--data", "{data}", "--method.flip", "no"], "--method.flip is 'no', expected one of literal, exact"),
         (["--data", "{data}", "--output", "{data}/x"], "{data}/x: no folder can be made there"),

@@ -247,9 +247,7 @@ def test_bad_results_are_answered_with_file_and_record(
 
 
 def test_mpii_has_pckh_and_no_ap(tmp_path: Path) -> None:
-    path = tmp_path / "valid.json"
-    path.write_text("[]")
-    points = np.random.default_rng(0).uniform(20, 180, (2, MPII.num_joints, 2)).astype(np.float32)
+    points = np.random.default_rng(0).uniform(20, 180, (2, MPII.num_joints, 2)).round().astype(np.float32)
     people = People(
         keypoints=points,
         visibility=np.full((2, MPII.num_joints), 2, np.int8),
@@ -258,7 +256,8 @@ def test_mpii_has_pckh_and_no_ap(tmp_path: Path) -> None:
         ignored=np.zeros(2, bool),
         head_sizes=np.array([20, 40], np.float32),
     )
-    labels = Labels(path, MPII, (Photo(tmp_path / "a.jpg", "a.jpg", (200, 200), people, (0, 1)),))
+    photo = Photo(tmp_path / "a.jpg", "a.jpg", (200, 200), people, (0, 1))
+    labels = Labels(tmp_path / "valid.json", MPII, (photo,), content=[])
     records = []
     for index, off in ((0, 2.5), (1, 0.0)):  # an eighth of the first head
         triples = np.concatenate([points[index] + [off, 0], np.ones((MPII.num_joints, 1))], 1)
@@ -273,6 +272,14 @@ def test_mpii_has_pckh_and_no_ap(tmp_path: Path) -> None:
     }
     assert figures["PCKh"]["Wrist"] == 100
     assert "Mean@0.11" in figures_table(figures)
+    assert "PCKh@0.5, inclusive" in figures_table(figures)
+    assert score_results(results_file(tmp_path, records), labels, "mmpose")["PCKh@0.5"] == 100
+    for index in range(0, 3 * MPII.num_joints, 3):
+        records[0]["keypoints"][index] += 7.5  # 10 px: half the first head
+    assert score_results(results_file(tmp_path, records), labels)["PCKh@0.5"] == 100
+    strict = score_results(results_file(tmp_path, records), labels, "mmpose")
+    assert (strict["PCKh@0.5"], strict["PCKh_way"]) == (50, "mmpose")
+    assert "PCKh@0.5, mmpose" in figures_table(strict)
 
 
 def test_files_without_areas_go_by_the_box(labels: Labels, tmp_path: Path) -> None:
@@ -281,6 +288,12 @@ def test_files_without_areas_go_by_the_box(labels: Labels, tmp_path: Path) -> No
         del one["area"]
     figures = evaluate(Oracle(labels), write_labels(labels.path, people), tmp_path / "results.json")
     assert figures["AP"] == 1
+
+
+def test_kept_content_is_not_read_again(labels: Labels, tmp_path: Path) -> None:
+    kept = read_labels(labels.path, keep_content=True)
+    labels.path.unlink()
+    assert evaluate(Oracle(kept), kept, tmp_path / "results.json")["AP"] == 1
 
 
 def test_a_part_of_the_photos(labels: Labels, tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from vitruvian.cli.options import Parser, add_fields, fields_of, first_value, given_values, parse, wants_help
 from vitruvian.errors import InputError, nearest_name
 
 if TYPE_CHECKING:
     from vitruvian.data.labels import Labels
+    from vitruvian.evaluation.scoring import PckhWay
     from vitruvian.experiment import Experiment
     from vitruvian.prediction import Predictor
 
@@ -99,7 +100,8 @@ def train_command(arguments: list[str]) -> int:
     add_fields(parser, fields)
     options = parser.read(arguments)
     experiment = changed(experiment, given_values(fields, options), "the options")
-    experiment = with_joints_of_data(experiment)
+    whose = parse(options.joints, Literal["recipe", "data"], "--joints")
+    experiment = with_joints(experiment, whose, name or str(config))
     output = Path(options.output or Path("runs", name or Path(config).parent.name))
 
     from vitruvian.training import train
@@ -117,6 +119,8 @@ def train_parser(recipe: str) -> Parser:
         "vitruvian train RECIPE --help names them, vitruvian list the recipes.",
     )
     parser.add_argument("--config", metavar="FILE", help="run.yaml of a run to repeat; options win over it")
+    whose = "whose joints are learnt: recipe, or data, for keypoints of one's own (default: recipe)"
+    parser.add_argument("--joints", metavar="WHOSE", default="recipe", help=whose)
     parser.add_argument("--output", metavar="FOLDER", help="where the run goes (default: runs/RECIPE)")
     parser.add_argument("--resume", action="store_true", help="go on with the run that the folder holds")
     parser.add_argument("--deterministic", action="store_true", help="the same bits every time; slower on a GPU")
@@ -136,22 +140,31 @@ def find_recipe(name: str) -> Callable[[], Experiment]:
     return found[name]
 
 
-def with_joints_of_data(experiment: Experiment) -> Experiment:
-    """The experiment with the joints that its data have labelled, where the recipe has others."""
+def with_joints(experiment: Experiment, whose: str, recipe: str) -> Experiment:
+    """The experiment with its own joints, or where `whose` is "data" with those that its data have labelled.
+
+    Raises InputError where they are its own and the data have others.
+    """
     from dataclasses import replace
 
     from vitruvian.data.reading import read_skeleton
+    from vitruvian.skeletons import joint_difference
 
-    if not experiment.dataset.path:
+    path, own = experiment.dataset.path, experiment.skeleton
+    if not path:
         raise InputError("which data? give the annotation file to train on: --data FILE")
-    skeleton = read_skeleton(experiment.dataset.path)
-    if skeleton.joints == experiment.skeleton.joints:
+    skeleton = read_skeleton(path)
+    different = joint_difference(skeleton, own)
+    if not different:
         return experiment
-    print(
-        f"the joints are the {skeleton.num_joints} of {experiment.dataset.path} ({', '.join(skeleton.joints)}), "
-        f"not the {experiment.skeleton.num_joints} of the recipe"
+    if whose == "data":
+        print(f"learning the {skeleton.num_joints} joints of {path}, not the {own.num_joints} of {recipe}")
+        return replace(experiment, skeleton=skeleton)
+    raise InputError(
+        f"{path} labels the {skeleton.num_joints} joints of {skeleton.name!r}, but {recipe} learns the "
+        f"{own.num_joints} of {own.name!r} ({different}); give data with these, or learn those of the data: "
+        "--joints data"
     )
-    return replace(experiment, skeleton=skeleton)
 
 
 def evaluate_command(arguments: list[str]) -> int:
@@ -168,12 +181,13 @@ def evaluate_command(arguments: list[str]) -> int:
     if first_value(arguments, "--results"):
         options = parser.read(arguments)
         scores = options.json or Path(options.results).with_suffix(".scores.json")
-        labels = read_labels(options.data, options.images)
-        figures = {"data": options.data, "results": options.results, **score_results(options.results, labels)}
+        labels = read_labels(options.data, options.images, keep_content=True)
+        figures = score_results(options.results, labels, pckh_way(options))
+        figures = {"data": options.data, "results": options.results, **figures}
     else:
         predictor, weights, options = predictor_to_evaluate(parser, arguments)
         scores = options.json or Path(options.output, "scores.json")
-        labels = read_labels(options.data, options.images)
+        labels = read_labels(options.data, options.images, keep_content=True)
         figures = {"weights": weights, **predict_and_score(predictor, labels, options)}
         print(f"{weights} on {options.data}, {len(labels.photos)} photos: " + conditions(figures))
     write_atomically(scores, lambda temporary: temporary.write_text(json.dumps(without_nan(figures), indent=1) + "\n"))
@@ -206,6 +220,8 @@ def evaluate_parser() -> Parser:
     add("--results", metavar="FILE", help="score this file of COCO results instead of predicting")
     modes = "box_keypoint, box_rle, box or keypoint"
     add("--score", metavar="MODE", help=f"what a person's score is made of: {modes} (default: the network's own)")
+    ways = "inclusive, as MPII's own evaluation; or mmpose, where an error of just 0.5 heads is wrong"
+    add("--pckh", metavar="WAY", default="inclusive", help=f"how PCKh counts: {ways} (default: inclusive)")
     add_prediction(parser)
     return parser
 
@@ -238,8 +254,15 @@ def predict_and_score(predictor: Predictor, labels: Labels, options: argparse.Na
     boxes = read_boxes(options.detections, labels) if options.detections else None
     mode = parse(options.score, ScoreMode, "--score") if options.score else None
     results = make_folder(options.output) / "results.json"
-    figures = evaluate(predictor, labels, results, boxes, options.flip, options.batch_size, mode)
+    figures = evaluate(predictor, labels, results, boxes, options.flip, options.batch_size, mode, pckh_way(options))
     return {**figures, "detections": options.detections}
+
+
+def pckh_way(options: argparse.Namespace) -> PckhWay:
+    """How PCKh is counted."""
+    from vitruvian.evaluation.scoring import PckhWay
+
+    return parse(options.pckh, PckhWay, "--pckh")
 
 
 def conditions(figures: dict[str, Any]) -> str:

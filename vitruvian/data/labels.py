@@ -23,6 +23,7 @@ class Labels:
     skeleton: Skeleton
     photos: tuple[Photo, ...]
     category_id: int = 1  # of the people, in COCO format; results are of it too
+    content: Any = None  # of the file, where it was kept, for scoring
 
     @property
     def num_people(self) -> int:

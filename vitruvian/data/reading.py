@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from vitruvian.errors import InputError
 from vitruvian.skeletons import MPII, Skeleton
 
 
-def read_labels(path: str | Path, images: str | Path = "") -> Labels:
+def read_labels(path: str | Path, images: str | Path = "", keep_content: bool = False) -> Labels:
     """The labels of an annotation file in any format that the library reads.
 
     Args:
         path: the annotation file.
         images: the folder of its photos; empty: the usual places beside the file.
+        keep_content: keep what the file holds, much larger than the labels, so that scoring does not read it again.
 
     Raises:
         InputError: the format is unknown or the file is damaged.
@@ -27,7 +29,8 @@ def read_labels(path: str | Path, images: str | Path = "") -> Labels:
     if folder is not None and not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected the photos of {path}")
     content = recognised(path)
-    return read_coco(path, folder, content) if isinstance(content, dict) else read_mpii(path, folder, content)
+    labels = read_coco(path, folder, content) if isinstance(content, dict) else read_mpii(path, folder, content)
+    return replace(labels, content=content) if keep_content else labels
 
 
 def read_skeleton(path: str | Path) -> Skeleton:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,14 +17,14 @@ from tqdm import tqdm
 from vitruvian.data.boxes import Boxes
 from vitruvian.data.labels import Labels, trainable
 from vitruvian.errors import InputError
-from vitruvian.evaluation.scoring import score_results
+from vitruvian.evaluation.scoring import PckhWay, score_results
 from vitruvian.files import write_atomically
 from vitruvian.geometry import Framing, centre_and_scale, fix_aspect
 from vitruvian.metrics.oks import ScoreMode, oks_between, oks_nms, rescore
 from vitruvian.metrics.wholebody import split
 from vitruvian.prediction import Predictor
 from vitruvian.sample import Photo, Poses
-from vitruvian.skeletons import COCO_WHOLEBODY, Skeleton
+from vitruvian.skeletons import COCO_WHOLEBODY, Skeleton, joint_difference
 
 DUPLICATE = 0.9
 """OKS above which two poses of one photo are one person, as in all published top-down figures."""
@@ -48,6 +47,7 @@ def evaluate(
     flip: bool = True,
     batch_size: int | None = None,
     score: ScoreMode | None = None,
+    pckh_way: PckhWay = "inclusive",
 ) -> dict[str, Any]:
     """Predicts the people of a data set into a results file and scores the file.
 
@@ -64,6 +64,7 @@ def evaluate(
         flip: also look at the mirrored crops and merge.
         batch_size: people at a time; None: what suits the device.
         score: how box and joint scores become a person's score; None: as the network's experiment says.
+        pckh_way: how PCKh counts, see `score_results`.
 
     Returns:
         plain values: `data`, `results`, `boxes` ("annotated" or "detected"), `flip`, `score`, and what `score_results`
@@ -91,16 +92,13 @@ def evaluate(
         "flip": flip,
         "score": mode,
     }
-    return about | score_results(results_path, labels)
+    return about | score_results(results_path, labels, pckh_way)
 
 
 def check_joints(skeleton: Skeleton, labels: Labels) -> None:
     """Raises InputError when a network's joints are not those of the labels, in the same order."""
     other = labels.skeleton
-    pairs = enumerate(zip_longest(other.joints, skeleton.joints, fillvalue="none"))
-    different = next(
-        (f"joint {i} is {theirs} there and {ours} here" for i, (theirs, ours) in pairs if theirs != ours), ""
-    )
+    different = joint_difference(other, skeleton)
     if different:
         raise InputError(
             f"{labels.path} labels the {other.num_joints} joints of {other.name!r}, but the network finds the "

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from vitruvian.data.labels import Labels, field, numbers, read_json, trainable
+from vitruvian.data.reading import recognised
 from vitruvian.errors import InputError
 from vitruvian.metrics.coco import FIGURES, evaluate_coco
 from vitruvian.metrics.pck import pckh, torso_pck
@@ -20,8 +21,11 @@ TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 
 Person = tuple[int | str, int]  # image id, annotation id
 
+PckhWay = Literal["inclusive", "mmpose"]
+"""Whether an error of exactly the threshold is right, as in MPII's own evaluation and HRNet's, or wrong."""
 
-def score_results(results_path: str | Path, labels: Labels) -> dict[str, Any]:
+
+def score_results(results_path: str | Path, labels: Labels, pckh_way: PckhWay = "inclusive") -> dict[str, Any]:
     """The figures of a results file, from the file and the labels alone.
 
     AP and AR (fractions of 1, -1 where nobody counts) are those of the file as it stands: with no rescoring and no
@@ -34,13 +38,14 @@ def score_results(results_path: str | Path, labels: Labels) -> dict[str, Any]:
     Args:
         results_path: a list of {image_id, category_id, keypoints [x, y, score] * K, score}, as `evaluate` writes it.
         labels: the truth.
+        pckh_way: "inclusive", or "mmpose" for figures to compare with those that MMPose prints.
 
     Returns:
         `people` and `poses`, how many; the ten figures of a COCO table (AP to AR_L), for a whole body those of all its
         joints, and in `parts` those of body, foot, face, left_hand, right_hand and hand; `torso_pck@0.2`,
         `torso_pck@0.1`, `torso_pck` (by joint) and `torso_lengths` (per cent of the people measured by each);
-        `PCKh@0.5`, `PCKh@0.1`, `PCKh@0.11` and `PCKh` (by the columns of an MPII table). What cannot be computed is
-        absent.
+        `PCKh@0.5`, `PCKh@0.1`, `PCKh@0.11`, `PCKh` (by the columns of an MPII table) and `PCKh_way`. What cannot be
+        computed is absent.
 
     Raises:
         InputError: the file is missing, damaged, or of other photos or joints.
@@ -55,7 +60,7 @@ def score_results(results_path: str | Path, labels: Labels) -> dict[str, Any]:
     if truth is not None:
         figures |= similarity_figures(truth, path, labels)
     if any("annotation_id" in record for record in results):
-        figures |= person_figures(labels, counted, own_predictions(path, results, labels))
+        figures |= person_figures(labels, counted, own_predictions(path, results, labels), pckh_way)
     return figures
 
 
@@ -72,7 +77,7 @@ def coco_truth(labels: Labels) -> dict[str, Any] | None:
 
     They come from the file, not from the labels, because the published figures go by its boxes and areas unchanged.
     """
-    content = read_json(labels.path, "annotations")
+    content = recognised(labels.path) if labels.content is None else labels.content
     if not isinstance(content, dict):
         return None
     category, photos = labels.category_id, {photo.image_id for photo in labels.photos}
@@ -118,13 +123,16 @@ def own_records(path: Path, results: list[dict[str, Any]]) -> Iterator[tuple[str
             yield f"a duplicate of {where}", image_id, duplicate
 
 
-def person_figures(labels: Labels, counted: list[np.ndarray], predictions: dict[Person, np.ndarray]) -> dict[str, Any]:
+def person_figures(
+    labels: Labels, counted: list[np.ndarray], predictions: dict[Person, np.ndarray], pckh_way: PckhWay
+) -> dict[str, Any]:
     """PCK by the torso where the skeleton has one, PCKh where the heads of MPII have sizes.
 
     Args:
         labels: the truth.
         counted: for each photo the people (N,) that are measured.
         predictions: points (K, 2) px by image and annotation id.
+        pckh_way: how PCKh counts.
     """
     joints = labels.skeleton.joints
     unknown = np.full((len(joints), 2), np.nan)
@@ -145,9 +153,10 @@ def person_figures(labels: Labels, counted: list[np.ndarray], predictions: dict[
         figures |= torso_figures(torso_pck(points, truth, visibility, boxes, joints), joints)
     heads = [one.head_sizes for one in people if len(one)]
     if len(joints) == 16 and all(sizes is not None for sizes in heads):
-        found = pckh(points, truth, visibility, np.concatenate(heads))
+        found = pckh(points, truth, visibility, np.concatenate(heads), inclusive=pckh_way == "inclusive")
         names = {"Mean": "PCKh@0.5", "Mean@0.1": "PCKh@0.1", "Mean@0.11": "PCKh@0.11"}
-        figures |= {name: found.pop(mean) for mean, name in names.items()} | {"PCKh": found}
+        figures |= {name: found.pop(mean) for mean, name in names.items()}
+        figures |= {"PCKh": found, "PCKh_way": pckh_way}
     return figures
 
 
@@ -203,7 +212,7 @@ def figures_table(figures: dict[str, Any]) -> str:
         columns = figures["PCKh"]
         rows = [["MPII, per cent", *columns, "Mean", "Mean@0.1", "Mean@0.11"]]
         means = (figures["PCKh@0.5"], figures["PCKh@0.1"], figures["PCKh@0.11"])
-        rows.append(["PCKh@0.5", *map(percent, columns.values()), *map(percent, means)])
+        rows.append([f"PCKh@0.5, {figures['PCKh_way']}", *map(percent, columns.values()), *map(percent, means)])
         blocks.append(rows)
     return "\n\n".join(map(aligned, blocks))
 

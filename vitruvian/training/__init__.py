@@ -26,6 +26,7 @@ from vitruvian.experiment import Experiment, Method
 from vitruvian.files import write_atomically
 from vitruvian.methods import build, build_empty
 from vitruvian.runs import RUN, write_run
+from vitruvian.skeletons import joint_difference
 from vitruvian.training.optimisation import parameter_groups
 from vitruvian.training.state import BEST, LAST, STATE, check_place, find_state, prepare_folder
 
@@ -175,13 +176,14 @@ def read_data(experiment: Experiment) -> tuple[PersonCrops, Labels | None]:
     crops = PersonCrops(labels, experiment.method.framing, experiment.augmentation, experiment.seed, dataset.limit)
     if not len(crops):
         raise InputError(f"{labels.path}: nobody in it has a labelled joint and a box; there is nothing to learn from")
-    val = read_labels(dataset.val_path, dataset.val_images) if dataset.val_path else None
+    val = read_labels(dataset.val_path, dataset.val_images, keep_content=True) if dataset.val_path else None
     for one in (labels, val):
-        joints = experiment.skeleton.joints
-        if one and one.skeleton.joints != joints:
+        different = joint_difference(one.skeleton, experiment.skeleton) if one else ""
+        if one and different:
             raise InputError(
-                f"{one.path}: its {one.skeleton.num_joints} joints are {', '.join(one.skeleton.joints)}; the "
-                f"experiment learns {len(joints)}: {', '.join(joints)}"
+                f"{one.path} labels the {one.skeleton.num_joints} joints of {one.skeleton.name!r}, but the experiment "
+                f"learns the {experiment.skeleton.num_joints} of {experiment.skeleton.name!r} ({different}); choose "
+                "data with the same joints in the same order"
             )
     return crops, val
 
