@@ -66,6 +66,7 @@ def test_a_recipe_says_what_it_is(recipe) -> None:
     text = " ".join(inspect.getdoc(make).split())
     assert f"vitruvian train {name} " in text
     assert "Published: " in text
+    assert "Cost: " in text
     assert "Measured here: " in text
 
 

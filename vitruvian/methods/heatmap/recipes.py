@@ -1,8 +1,8 @@
 """The published rows of SimpleBaseline, HRNet, DARK, UDP and ViTPose heatmaps as runnable experiments.
 
-Figures are those of MMPose's models, which ours are held to: COCO and whole body AP on val with its
-detectors' boxes and flip test, MPII PCKh@0.5 / PCKh@0.1 on val. None has been trained here: networks, losses
-and decoding reproduce MMPose's numbers (tests/test_parity.py). Batch sizes are for each of 8 GPUs.
+Where nothing else is said, figures are those of MMPose's models on val, which ours are held to: COCO and whole body AP
+with a detector's boxes and flip test, MPII PCKh. None has been trained here; networks, losses and decoding reproduce
+MMPose's numbers (tests/test_parity.py). Batch sizes are for each of 8 GPUs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ def coco_resnet50() -> Experiment:
 
     vitruvian train heatmap/coco_resnet50 --data person_keypoints_train2017.json
 
-    Published: AP 71.8. Measured here: not measured.
+    Published: AP 71.8 (MMPose's COCO table).
+    Cost: 210 epochs on 8 GPUs x 64; hours not published.
+    Measured here: not trained.
     """
     return Experiment(
         method=Config(backbone=BackboneConfig("resnet50", weights="imagenet")),
@@ -37,7 +39,9 @@ def coco_resnet50_384() -> Experiment:
 
     vitruvian train heatmap/coco_resnet50_384 --data person_keypoints_train2017.json
 
-    Published: AP 73.1. Measured here: not measured.
+    Published: AP 73.1 (MMPose's COCO table).
+    Cost: 210 epochs on 8 GPUs x 64; hours not published.
+    Measured here: not trained.
     """
     return _at_384(coco_resnet50())
 
@@ -47,7 +51,9 @@ def coco_resnet50_dark() -> Experiment:
 
     vitruvian train heatmap/coco_resnet50_dark --data person_keypoints_train2017.json
 
-    Published: AP 72.4. Measured here: not measured.
+    Published: AP 72.4 (MMPose's COCO table).
+    Cost: 210 epochs on 8 GPUs x 64; hours not published.
+    Measured here: not trained.
     """
     return _dark(coco_resnet50())
 
@@ -57,8 +63,14 @@ def coco_resnet50_ablation() -> Experiment:
 
     vitruvian train heatmap/coco_resnet50_ablation --data person_keypoints_train2017.json
 
-    Published: the main paper's tables 1 and 2, with annotated boxes and no flip test; their figures were not
-    at hand when this was written. Measured here: not measured.
+    Evaluate as its rows do, with annotated boxes and no flip test:
+
+    vitruvian evaluate --weights runs/heatmap/coco_resnet50_ablation/best.safetensors --data
+    person_keypoints_val2017.json --no-flip
+
+    Published: the main paper's Tables 1 and 2 and Figure 3; their figures were not at hand when this was written.
+    Cost: 140 epochs on 2 GPUs x 160; hours not published.
+    Measured here: not trained.
     """
     training = Training(epochs=140, batch_size=160, learning_rate=1e-3, milestones=(90, 120))
     return replace(coco_resnet50(), training=training)
@@ -69,7 +81,9 @@ def coco_hrnet_w32() -> Experiment:
 
     vitruvian train heatmap/coco_hrnet_w32 --data person_keypoints_train2017.json
 
-    Published: AP 74.9. Measured here: not measured.
+    Published: AP 74.9 (MMPose's COCO table).
+    Cost: 210 epochs on 8 GPUs x 64; hours not published.
+    Measured here: not trained.
     """
     return _hrnet(coco_resnet50(), "hrnet_w32")
 
@@ -79,7 +93,9 @@ def coco_hrnet_w32_384() -> Experiment:
 
     vitruvian train heatmap/coco_hrnet_w32_384 --data person_keypoints_train2017.json
 
-    Published: AP 76.1. Measured here: not measured.
+    Published: AP 76.1 (MMPose's COCO table).
+    Cost: 210 epochs on 8 GPUs x 64; hours not published.
+    Measured here: not trained.
     """
     return _at_384(coco_hrnet_w32())
 
@@ -89,7 +105,9 @@ def coco_hrnet_w48() -> Experiment:
 
     vitruvian train heatmap/coco_hrnet_w48 --data person_keypoints_train2017.json
 
-    Published: AP 75.6. Measured here: not measured.
+    Published: AP 75.6 (MMPose's COCO table).
+    Cost: 210 epochs on 8 GPUs x 32; hours not published.
+    Measured here: not trained.
     """
     return _hrnet(coco_resnet50(), "hrnet_w48")
 
@@ -99,7 +117,9 @@ def coco_hrnet_w48_384() -> Experiment:
 
     vitruvian train heatmap/coco_hrnet_w48_384 --data person_keypoints_train2017.json
 
-    Published: AP 76.7. Measured here: not measured.
+    Published: AP 76.7 (MMPose's COCO table).
+    Cost: 210 epochs on 8 GPUs x 32; hours not published.
+    Measured here: not trained.
     """
     return _at_384(coco_hrnet_w48())
 
@@ -109,7 +129,9 @@ def coco_hrnet_w48_dark() -> Experiment:
 
     vitruvian train heatmap/coco_hrnet_w48_dark --data person_keypoints_train2017.json
 
-    Published: AP 76.4. Measured here: not measured.
+    Published: AP 76.4 (MMPose's COCO table).
+    Cost: 210 epochs on 8 GPUs x 32; hours not published.
+    Measured here: not trained.
     """
     return _dark(coco_hrnet_w48())
 
@@ -119,7 +141,9 @@ def coco_hrnet_w48_dark_384() -> Experiment:
 
     vitruvian train heatmap/coco_hrnet_w48_dark_384 --data person_keypoints_train2017.json
 
-    Published: AP 77.2. Measured here: not measured.
+    Published: AP 77.2 (MMPose's COCO table).
+    Cost: 210 epochs on 8 GPUs x 32; hours not published.
+    Measured here: not trained.
     """
     return _at_384(_dark(coco_hrnet_w48()))
 
@@ -129,7 +153,9 @@ def coco_hrnet_w48_udp() -> Experiment:
 
     vitruvian train heatmap/coco_hrnet_w48_udp --data person_keypoints_train2017.json
 
-    Published: AP 76.8. Measured here: not measured.
+    Published: AP 76.8 (MMPose's COCO table).
+    Cost: 210 epochs on 8 GPUs x 32; hours not published.
+    Measured here: not trained.
     """
     return _udp(coco_hrnet_w48())
 
@@ -139,7 +165,9 @@ def coco_hrnet_w48_udp_384() -> Experiment:
 
     vitruvian train heatmap/coco_hrnet_w48_udp_384 --data person_keypoints_train2017.json
 
-    Published: AP 77.3. Measured here: not measured.
+    Published: AP 77.3 (MMPose's COCO table).
+    Cost: 210 epochs on 8 GPUs x 32; hours not published.
+    Measured here: not trained.
     """
     return _at_384(_udp(coco_hrnet_w48()))
 
@@ -150,7 +178,9 @@ def coco_vit_small() -> Experiment:
     vitruvian train heatmap/coco_vit_small --data person_keypoints_train2017.json --method.backbone.weights
     mae_pretrained_vit_small.pth
 
-    Published: AP 73.9 (MMPose); 72.4 in SAR's supplement. Measured here: not measured.
+    Published: AP 73.9 (MMPose); AP 72.4, AP50 92.1, AP75 80.8 (SAR, supplement, ViT table, row "heatmap").
+    Cost: 210 epochs on 8 GPUs x 64; hours not published.
+    Measured here: not trained.
     """
     base = _udp(coco_resnet50())
     method = replace(
@@ -168,7 +198,9 @@ def mpii_resnet50() -> Experiment:
 
     vitruvian train heatmap/mpii_resnet50 --data mpii_train.json
 
-    Published: PCKh 88.2 / 28.6 (MMPose); 87.1 / 25.4 in SAR's supplement. Measured here: not measured.
+    Published: PCKh@0.5 88.2, PCKh@0.1 28.6 (MMPose); 87.1, 25.4 (SAR, supplement, MPII table).
+    Cost: 210 epochs on 8 GPUs x 64; hours not published.
+    Measured here: not trained.
     """
     base = coco_resnet50()
     return replace(
@@ -185,7 +217,9 @@ def mpii_hrnet_w48() -> Experiment:
 
     vitruvian train heatmap/mpii_hrnet_w48 --data mpii_train.json
 
-    Published: PCKh 90.1 / 33.7. Measured here: not measured.
+    Published: PCKh@0.5 90.1, PCKh@0.1 33.7 (MMPose; SAR, supplement, MPII table).
+    Cost: 210 epochs on 8 GPUs x 32; hours not published.
+    Measured here: not trained.
     """
     return _hrnet(mpii_resnet50(), "hrnet_w48")
 
@@ -195,7 +229,9 @@ def wholebody_resnet50() -> Experiment:
 
     vitruvian train heatmap/wholebody_resnet50 --data coco_wholebody_train_v1.0.json
 
-    Published: AP 57.4 of the whole body. Measured here: not measured.
+    Published: AP 57.4 of the whole body (MMPose's COCO-WholeBody table).
+    Cost: 210 epochs on 8 GPUs x 64; hours not published.
+    Measured here: not trained.
     """
     return replace(coco_resnet50_384(), skeleton=COCO_WHOLEBODY)
 
@@ -205,8 +241,10 @@ def wholebody_hrnet_w48() -> Experiment:
 
     vitruvian train heatmap/wholebody_hrnet_w48 --data coco_wholebody_train_v1.0.json
 
-    Published: AP 63.2 of the whole body; body 72.2, feet 69.6, face 77.6, hands 58.7. Measured here: not
-    measured.
+    Published: AP 63.2 of the whole body; body 72.2, feet 69.6, face 77.6, hands 58.7 (MMPose's COCO-WholeBody
+    table).
+    Cost: 210 epochs on 8 GPUs x 32; hours not published.
+    Measured here: not trained.
     """
     return replace(coco_hrnet_w48_384(), skeleton=COCO_WHOLEBODY)
 
@@ -217,7 +255,9 @@ def lspet_resnet18() -> Experiment:
     vitruvian train heatmap/lspet_resnet18 --data lspet/annotations/train.json --dataset.val-path
     lspet/annotations/val.json
 
-    Published: this is not a row of a paper. Measured here: not measured.
+    Published: this is not a row of a paper.
+    Cost: not measured; meant for a GPU.
+    Measured here: not trained; see `lspet_resnet18_cpu`.
     """
     return lspet(Config(sigma=1.5))
 
@@ -228,7 +268,9 @@ def lspet_resnet18_cpu() -> Experiment:
     vitruvian train heatmap/lspet_resnet18_cpu --data lspet/annotations/train.json --dataset.val-path
     lspet/annotations/val.json
 
-    Published: this is not a row of a paper. Measured here: not measured.
+    Published: this is not a row of a paper.
+    Cost: about ten minutes on one core of a CPU.
+    Measured here: docs/comparison.md.
     """
     return lspet_cpu(Config(sigma=1.0))
 

@@ -23,7 +23,9 @@ def coco_resnet50() -> Experiment:
 
     vitruvian train rle/coco_resnet50 --data person_keypoints_train2017.json
 
-    Published: AP 70.6. Measured here: not measured.
+    Published: AP 70.6 (MMPose's COCO table).
+    Cost: 210 epochs on 8 GPUs x 64; hours not published.
+    Measured here: not trained.
     """
     return Experiment(
         method=Config(backbone=BackboneConfig("resnet50", weights="imagenet")),
@@ -39,7 +41,11 @@ def coco_resnet50_pretrained() -> Experiment:
     vitruvian train rle/coco_resnet50_pretrained --data person_keypoints_train2017.json
 
     Put MMPose's file of that name, or that of another heatmap network, beside the run, or give its path as
-    --method.backbone.weights. Published: AP 71.9. Measured here: not measured.
+    --method.backbone.weights.
+
+    Published: AP 71.9 (MMPose's COCO table).
+    Cost: 210 epochs on 8 GPUs x 64; hours not published.
+    Measured here: not trained.
     """
     return _with_backbone("resnet50", "td-hm_res50_8xb64-210e_coco-256x192.pth")
 
@@ -49,7 +55,9 @@ def coco_resnet50_no_residual() -> Experiment:
 
     vitruvian train rle/coco_resnet50_no_residual --data person_keypoints_train2017.json
 
-    Published: the paper's ablation; its figure was not at hand when this was written. Measured here: not measured.
+    Published: the paper's ablation; its figure was not at hand when this was written.
+    Cost: not published.
+    Measured here: not trained.
     """
     base = coco_resnet50()
     return replace(base, method=replace(base.method, residual=False))
@@ -60,9 +68,13 @@ def coco_resnet50_authors() -> Experiment:
 
     vitruvian train rle/coco_resnet50_authors --data person_keypoints_train2017.json
 
+    Two details are not followed: their boxes end one pixel earlier, and their half-body views need one joint more
+    of the upper half.
+
     Published: AP 70.5; the released file (coco-laplace-rle.pth), which began from a heatmap network's backbone, has
-    71.3, and 72.2 with annotated boxes. Two details are not followed: their boxes end one pixel earlier, and their
-    half-body views need one joint more of the upper half. Measured here: not measured.
+    71.3, and 72.2 with annotated boxes.
+    Cost: 270 epochs on 8 GPUs x 32; hours not published.
+    Measured here: not trained.
     """
     framing = Framing(mean=AUTHORS_MEAN, std=AUTHORS_STD)
     augmentation = Augmentation(
@@ -88,7 +100,9 @@ def coco_resnet101() -> Experiment:
 
     vitruvian train rle/coco_resnet101 --data person_keypoints_train2017.json
 
-    Published: AP 72.2. Measured here: not measured.
+    Published: AP 72.2 (MMPose's COCO table).
+    Cost: 210 epochs on 8 GPUs x 64; hours not published.
+    Measured here: not trained.
     """
     return _with_backbone("resnet101")
 
@@ -98,7 +112,9 @@ def coco_resnet152() -> Experiment:
 
     vitruvian train rle/coco_resnet152 --data person_keypoints_train2017.json
 
-    Published: AP 73.1. Measured here: not measured.
+    Published: AP 73.1 (MMPose's COCO table).
+    Cost: 210 epochs on 8 GPUs x 64; hours not published.
+    Measured here: not trained.
     """
     return _with_backbone("resnet152")
 
@@ -108,7 +124,9 @@ def coco_resnet152_384() -> Experiment:
 
     vitruvian train rle/coco_resnet152_384 --data person_keypoints_train2017.json
 
-    Published: AP 74.9. Measured here: not measured.
+    Published: AP 74.9 (MMPose's COCO table).
+    Cost: 210 epochs on 8 GPUs x 64; hours not published.
+    Measured here: not trained.
     """
     base = coco_resnet152()
     return replace(base, method=replace(base.method, framing=Framing(size=(288, 384))))
@@ -120,8 +138,11 @@ def coco_vit_small() -> Experiment:
     vitruvian train rle/coco_vit_small --data person_keypoints_train2017.json --method.backbone.weights
     mae_pretrained_vit_small.pth
 
-    Published: AP 71.6, AP50 90.3, AP75 79.1. How it was trained is not said; this is ViTPose's way. Measured here: not
-    measured.
+    How it was trained is not published; this is ViTPose's way.
+
+    Published: AP 71.6, AP50 90.3, AP75 79.1 (SAR, supplement, ViT table, row "RLE").
+    Cost: not published.
+    Measured here: not trained.
     """
     base = coco_resnet50()
     return replace(
@@ -143,7 +164,9 @@ def mpii_resnet50() -> Experiment:
 
     vitruvian train rle/mpii_resnet50 --data mpii_train.json
 
-    Published: PCKh 85.8 / 27.1 (SAR, supplement). Measured here: not measured.
+    Published: PCKh@0.5 85.8, PCKh@0.1 27.1 (SAR, supplement, MPII table).
+    Cost: not published.
+    Measured here: not trained.
     """
     base = coco_resnet50()
     return replace(
@@ -158,9 +181,12 @@ def mpii_resnet50() -> Experiment:
 def lspet_resnet18() -> Experiment:
     """RLE in the comparison on LSPET: ResNet-18 from scratch, 128x128, 20 epochs; for a GPU.
 
-    vitruvian train rle/lspet_resnet18 --data lspet/annotations/train.json --dataset.val-path lspet/annotations/val.json
+    vitruvian train rle/lspet_resnet18 --data lspet/annotations/train.json --dataset.val-path
+    lspet/annotations/val.json
 
-    Published: this is not a row of a paper. Measured here: not trained; see `lspet_resnet18_cpu`.
+    Published: this is not a row of a paper.
+    Cost: not measured; meant for a GPU.
+    Measured here: not trained; see `lspet_resnet18_cpu`.
     """
     return lspet(Config())
 
@@ -171,7 +197,9 @@ def lspet_resnet18_cpu() -> Experiment:
     vitruvian train rle/lspet_resnet18_cpu --data lspet/annotations/train.json --dataset.val-path
     lspet/annotations/val.json
 
-    Published: this is not a row of a paper. Measured here: docs/comparison.md.
+    Published: this is not a row of a paper.
+    Cost: about ten minutes on one core of a CPU.
+    Measured here: docs/comparison.md.
     """
     return lspet_cpu(Config())
 

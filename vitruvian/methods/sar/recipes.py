@@ -35,9 +35,9 @@ def coco_resnet50() -> Experiment:
     vitruvian train sar/coco_resnet50 --data person_keypoints_train2017.json --dataset.val-path
     person_keypoints_val2017.json
 
-    Published: the main paper's COCO table; its figures were not at hand when this was written. Trained by the authors
-    on 2 GPUs x 96. Measured here: not trained; the network and its losses reproduce the authors' numbers
-    (tests/test_parity.py).
+    Published: the main paper's COCO table; its figures were not at hand when this was written.
+    Cost: 210 epochs on 2 GPUs x 96; hours not published.
+    Measured here: not trained.
     """
     return Experiment(
         method=Config(backbone=IMAGENET_RESNET50, framing=Framing(size=(288, 384)), heatmap_sigma=3.0),
@@ -54,11 +54,15 @@ def coco_resnet50() -> Experiment:
 
 
 def coco_hrnet_w48() -> Experiment:
-    """SAR, HRNet-W48 without deconvolution, 384x288, COCO: the released configuration, 2 GPUs x 36.
+    """SAR, HRNet-W48 without deconvolution, 384x288, COCO: the released configuration.
 
     vitruvian train sar/coco_hrnet_w48 --data person_keypoints_train2017.json
 
-    Published: the main paper's COCO table. Measured here: not trained.
+    Its head has 3,332 weights.
+
+    Published: the main paper's COCO table; its figures were not at hand when this was written.
+    Cost: 210 epochs on 2 GPUs x 36; hours not published.
+    Measured here: not trained.
     """
     base = coco_resnet50()
     method = replace(
@@ -71,33 +75,49 @@ def coco_hrnet_w48() -> Experiment:
 
 
 def wholebody_hrnet_w48() -> Experiment:
-    """SAR, HRNet-W48, 133 keypoints, 384x288, COCO-WholeBody: the released configuration, 2 GPUs x 36.
+    """SAR, HRNet-W48, 133 keypoints, 384x288, COCO-WholeBody: the released configuration.
 
     vitruvian train sar/wholebody_hrnet_w48 --data coco_wholebody_train_v1.0.json
 
-    Published: the main paper's whole-body table. Measured here: not trained.
+    Its head has 26,068 weights.
+
+    Published: the main paper's whole-body table; its figures were not at hand when this was written.
+    Cost: 210 epochs on 2 GPUs x 36; hours not published.
+    Measured here: not trained.
     """
     base = coco_hrnet_w48()
     return replace(base, skeleton=COCO_WHOLEBODY, training=replace(base.training, score_every=35))
 
 
 def coco_resnet50_ablation() -> Experiment:
-    """SAR as its ablations train it: ResNet-50, 256x192, COCO, 140 epochs, 2 GPUs x 160 (supplement).
+    """SAR as its ablations train it: ResNet-50, 256x192, COCO, 140 epochs (supplement).
 
     vitruvian train sar/coco_resnet50_ablation --data person_keypoints_train2017.json
 
-    Published: the main paper's Tables 1 and 2, with annotated boxes and no flip test. Measured here: not trained.
+    Evaluate as its rows do, with annotated boxes and no flip test:
+
+    vitruvian evaluate --weights runs/sar/coco_resnet50_ablation/best.safetensors --data
+    person_keypoints_val2017.json --no-flip
+
+    Published: the main paper's Tables 1 and 2 and Figure 3; their figures were not at hand when this was written.
+    Cost: 140 epochs on 2 GPUs x 160; hours not published.
+    Measured here: not trained.
     """
     training = Training(epochs=140, batch_size=160, learning_rate=1e-3, milestones=(90, 120))
     return Experiment(method=Config(backbone=IMAGENET_RESNET50), skeleton=COCO, training=training)
 
 
 def coco_vit_small() -> Experiment:
-    """SAR, ViT-S with two deconvolutions, 256x192, COCO, ViTPose's schedule (supplement's ViT table).
+    """SAR, ViT-S with two deconvolutions, 256x192, COCO.
 
-    vitruvian train sar/coco_vit_small --data person_keypoints_train2017.json --method.backbone.weights mae_vit_s.pth
+    vitruvian train sar/coco_vit_small --data person_keypoints_train2017.json --method.backbone.weights
+    mae_vit_s.pth
 
-    Published: AP 74.0, AP50 92.3, AP75 82.1. Measured here: not trained.
+    How it was trained is not published; this is ViTPose's way.
+
+    Published: AP 74.0, AP50 92.3, AP75 82.1 (supplement, ViT table, row "SAR" with deconvolutions).
+    Cost: not published.
+    Measured here: not trained.
     """
     return Experiment(
         method=Config(
@@ -109,11 +129,13 @@ def coco_vit_small() -> Experiment:
 
 
 def coco_vit_small_no_deconv() -> Experiment:
-    """SAR, ViT-S without deconvolution, 256x192, COCO: the same at stride 16.
+    """SAR, ViT-S without deconvolution, 256x192, COCO: `coco_vit_small` at stride 16.
 
     vitruvian train sar/coco_vit_small_no_deconv --data person_keypoints_train2017.json
 
-    Published: AP 73.0, AP50 92.0, AP75 80.7. Measured here: not trained.
+    Published: AP 73.0, AP50 92.0, AP75 80.7 (supplement, ViT table, row "SAR" without deconvolution).
+    Cost: not published.
+    Measured here: not trained.
     """
     base = coco_vit_small()
     return replace(base, method=replace(base.method, deconv_channels=(), deconv_kernels=(), flip="exact"))
@@ -122,9 +144,12 @@ def coco_vit_small_no_deconv() -> Experiment:
 def mpii_resnet50() -> Experiment:
     """SAR, ResNet-50, 256x256, MPII.
 
-    vitruvian train sar/mpii_resnet50 --data mpii/annotations/train.json --dataset.val-path mpii/annotations/valid.json
+    vitruvian train sar/mpii_resnet50 --data mpii/annotations/train.json --dataset.val-path
+    mpii/annotations/valid.json
 
-    Published: PCKh@0.5 87.5, PCKh@0.1 31.7. Measured here: not trained.
+    Published: PCKh@0.5 87.5, PCKh@0.1 31.7 (supplement, MPII table).
+    Cost: not published.
+    Measured here: not trained.
     """
     return Experiment(
         method=Config(backbone=IMAGENET_RESNET50, framing=Framing(size=(256, 256))),
@@ -139,7 +164,9 @@ def mpii_hrnet_w48() -> Experiment:
 
     vitruvian train sar/mpii_hrnet_w48 --data mpii/annotations/train.json
 
-    Published: PCKh@0.5 90.1, PCKh@0.1 38.1. Measured here: not trained.
+    Published: PCKh@0.5 90.1, PCKh@0.1 38.1 (supplement, MPII table).
+    Cost: not published.
+    Measured here: not trained.
     """
     base = mpii_resnet50()
     backbone = BackboneConfig("hrnet_w48", weights="imagenet")
@@ -149,9 +176,12 @@ def mpii_hrnet_w48() -> Experiment:
 def lspet_resnet18() -> Experiment:
     """SAR in the comparison on LSPET: ResNet-18 from scratch, 128x128, 20 epochs; for a GPU.
 
-    vitruvian train sar/lspet_resnet18 --data lspet/annotations/train.json --dataset.val-path lspet/annotations/val.json
+    vitruvian train sar/lspet_resnet18 --data lspet/annotations/train.json --dataset.val-path
+    lspet/annotations/val.json
 
-    Published: this is not a row of the paper. Measured here: not trained, no GPU was at hand; see `lspet_resnet18_cpu`.
+    Published: this is not a row of a paper.
+    Cost: not measured; meant for a GPU.
+    Measured here: not trained; see `lspet_resnet18_cpu`.
     """
     return lspet(Config(heatmap_sigma=1.5))
 
@@ -162,7 +192,9 @@ def lspet_resnet18_cpu() -> Experiment:
     vitruvian train sar/lspet_resnet18_cpu --data lspet/annotations/train.json --dataset.val-path
     lspet/annotations/val.json
 
-    Published: this is not a row of the paper. Measured here: docs/comparison.md.
+    Published: this is not a row of a paper.
+    Cost: about ten minutes on one core of a CPU.
+    Measured here: docs/comparison.md.
     """
     return lspet_cpu(Config(heatmap_sigma=1.0, flip="exact"))
 
@@ -172,7 +204,9 @@ def person() -> Experiment:
 
     vitruvian train sar/person --data lspet/annotations/train.json --dataset.val-path lspet/annotations/val.json
 
-    Published: this is not a row of the paper. Measured here: docs/person.md.
+    Published: this is not a row of the paper.
+    Cost: docs/person.md.
+    Measured here: docs/person.md.
     """
     return Experiment(
         method=Config(
