@@ -54,8 +54,8 @@ def test_unlabelled_joints_have_no_place(tmp_path: Path) -> None:
 def test_who_is_learnt_from(tmp_path: Path) -> None:
     box = [2.0, 3.0, 10.0, 20.0]
     crowd, nobody, outside = person(box, iscrowd=1), person(box, (0, 0, 0)), person([50, 3, 4, 5])
-    path = write(tmp_path, person(box), crowd, nobody, outside)
-    assert trainable(read_coco(path).photos[0].people).tolist() == [True, False, False, False]
+    path = write(tmp_path, person(box), crowd, nobody, outside, person(box, area=0))
+    assert trainable(read_coco(path).photos[0].people).tolist() == [True, False, False, False, False]
 
 
 def test_a_person_without_keypoints_has_no_labelled_joint(tmp_path: Path) -> None:

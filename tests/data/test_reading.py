@@ -51,7 +51,7 @@ def test_other_json_is_answered_with_what_was_expected(tmp_path: Path, content) 
     path = write(tmp_path, content)
     with pytest.raises(InputError) as raised:
         read_labels(path)
-    expected = "neither COCO format (images, annotations, categories) nor MPII records were found in it"
+    expected = "neither COCO format (images, annotations, categories) nor MPII's or OCHuman's own was found in it"
     assert str(raised.value) == f"{path}: {expected}"
 
 

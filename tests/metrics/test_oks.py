@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitruvian.metrics.oks import oks, oks_between, oks_nms, rescore, soft_oks_nms
+from vitruvian.metrics.oks import nearby_nms, oks, oks_between, oks_nms, rescore, soft_oks_nms
 
 SIGMAS = (0.5, 0.25, 0.125)  # (2 sigma)^2 is 1, 1/4, 1/16
 
@@ -163,3 +163,25 @@ def test_without_a_labelled_joint_the_distance_is_that_from_the_enlarged_box() -
     plain = oks(predicted, truth, np.array([[0, 0, 0], [2, 1, 0]]), areas, sigmas)
     np.testing.assert_array_equal(found[:, 1], plain[:, 1])
     assert plain[:, 0].tolist() == [0, 0]
+
+
+def test_only_joints_seen_in_both_poses_count() -> None:
+    points = np.array([[[0, 0], [10, 0], [0, 10]], [[0, 0], [90, 0], [0, 10]], [[0, 0], [10, 0], [0, 10]]], float)
+    areas, sigmas = np.array([100.0, 100, 100]), np.array([0.1, 0.1, 0.1])
+    seen = np.array([[True, True, False], [True, False, True], [False, False, True]])
+    similarity = oks_between(points, areas, sigmas, seen)
+    np.testing.assert_allclose(similarity, [[1, 1, 0], [1, 1, 1], [0, 1, 1]])
+    assert oks_nms(points, np.array([0.9, 0.8, 0.7]), areas, sigmas, 0.9, seen).tolist() == [0, 2]
+    assert oks_nms(points, np.array([0.9, 0.8, 0.7]), areas, sigmas, 0.9).tolist() == [0, 1]
+
+
+def test_poses_with_many_joints_nearby_are_one_person() -> None:
+    pose = np.array([[0, 0], [30, 0], [0, 40], [30, 40]], float)  # a diagonal of 50 px
+    near = pose + np.array([[4, 0], [0, 4], [4, 0], [90, 0]])
+    half = pose + np.array([[4, 0], [0, 4], [60, 0], [150, 0]])
+    poses, scores = np.stack([pose, near, half]), np.array([0.5, 0.9, 0.7])
+    assert nearby_nms(poses, scores, 0.1).tolist() == [1, 2]  # three of four joints, and two of them
+    assert nearby_nms(poses, scores, 0.1, count=1).tolist() == [1]
+    assert nearby_nms(poses, scores, 0.05).tolist() == [1, 2, 0]
+    assert nearby_nms(poses, scores, 0.05, limit=2).tolist() == [1, 2]
+    assert nearby_nms(poses[:0], scores[:0], 0.1).tolist() == []

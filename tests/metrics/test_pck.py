@@ -3,7 +3,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitruvian.metrics.pck import MPII_GROUPS, pckh, torso_pck
+from vitruvian.metrics.pck import (
+    MPII_GROUPS,
+    auc,
+    epe,
+    jhmdb_pck,
+    jhmdb_torsos,
+    mean_of_known,
+    pckh,
+    size_pck,
+    torso_pck,
+)
 
 JOINTS = ("left_hip", "right_hip", "neck", "left_shoulder", "right_shoulder")
 
@@ -168,3 +178,40 @@ def test_torso_pck_names_what_is_wrong(change, message):
     people = torso() | change
     with pytest.raises(ValueError, match=message):
         torso_pck(people["truth"], **people)
+
+
+def test_pck_by_any_size_is_strict_and_leaves_out_people_without_a_size() -> None:
+    truth = np.zeros((3, 2, 2))
+    predicted = truth + np.array([[[1, 0], [0, 3]], [[2, 0], [0, 0]], [[9, 9], [9, 9]]])
+    visibility = np.array([[1, 1], [1, 0], [1, 1]])
+    by_joint = size_pck(predicted, truth, visibility, np.array([20, 20, 0]), 0.1)
+    assert by_joint.tolist() == [50, 0]  # an error of 2 of 20 px is not less than a tenth
+    visibility[:, 1] = 0
+    by_joint = size_pck(predicted, truth, visibility, np.array([20, 20, 0]), 0.1)
+    assert np.isnan(by_joint[1])
+    assert mean_of_known(by_joint) == 50
+
+
+def test_area_under_the_curve_and_end_point_error() -> None:
+    truth = np.zeros((2, 2, 2))
+    predicted = truth + np.array([[[3, 4], [0, 12]], [[50, 0], [0, 0]]])
+    visibility = np.array([[1, 1], [0, 0]])
+    assert epe(predicted, truth, visibility) == 8.5
+    # limits 0, 10, 20 px: none, one, and both joints are right
+    assert auc(predicted, truth, visibility, limit=30, steps=3) == pytest.approx((0 + 50 + 100) / 3)
+    assert np.isnan(epe(predicted, truth, 0 * visibility))
+
+
+def test_jhmdb() -> None:
+    truth = np.random.default_rng(0).uniform(0, 100, (2, 15, 2))
+    truth[:, 4], truth[:, 5] = [[10, 10], [7, 7]], [[40, 50], [7.5, 7]]
+    predicted = truth.copy()
+    predicted[1, 5] += [0, 12]  # the second torso has no length of its own
+    torsos = jhmdb_torsos(predicted, truth)
+    np.testing.assert_allclose(torsos, [50, np.hypot(0.5, 12)])
+    figures = jhmdb_pck(predicted, truth, np.ones((2, 15)), torsos)
+    assert figures["Hip"] == 75
+    assert figures["PCK"] == pytest.approx(100 * 29 / 30)
+    assert [name for name, value in figures.items() if value == 100] == [
+        *("Head", "Shoulder", "Elbow", "Wrist", "Knee", "Ankle")
+    ]

@@ -7,10 +7,11 @@ import json
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
+from vitruvian.data.ochuman import ochuman_to_coco
 from vitruvian.errors import InputError
-from vitruvian.geometry import boxes_from_xywh
-from vitruvian.metrics.coco import BOX_SHARE, FIGURES, coco_dataset, evaluate_coco, evaluate_crowdpose, score_coco
-from vitruvian.metrics.oks import oks
+from vitruvian.geometry import BOX_SHARE, boxes_from_xywh
+from vitruvian.metrics.coco import FIGURES, coco_dataset, evaluate_coco, evaluate_crowdpose, score_coco
+from vitruvian.metrics.oks import oks, oks_nms, rescore, soft_oks_nms
 from vitruvian.metrics.wholebody import PARTS, joined, mean_of_hands, score_wholebody
 from vitruvian.skeletons import COCO as COCO_17
 
@@ -25,13 +26,30 @@ def side_file(case, name: str):
 
 def coco_keypoints(case) -> None:
     """AP and AR of COCO, its curves, who is matched to whom, and the OKS of every pair."""
-    truth, results, sigmas = side_file(case, "gt"), side_file(case, "pred"), case.config["sigmas"]
-    scores = score_coco(truth, results, sigmas)
+    compare_coco(case, side_file(case, "gt"), side_file(case, "pred"))
+
+
+def compare_coco(case, truth: dict, results: list[dict]) -> None:
+    """All that a case of COCO's metric holds."""
+    scores = score_coco(truth, results, case.config["sigmas"])
     case.compare("stats", [scores.figures[name] for name in FIGURES])
     case.compare("precision", scores.precision)
     case.compare("recall", scores.recall)
     compare_matches(case, truth, results, use_area=True)
     compare_oks(case, truth["annotations"], results, [person["area"] for person in truth["annotations"]])
+
+
+def ochuman(case) -> None:
+    """OCHuman's own file made into COCO's, and its AP and AR."""
+    low, high = case.config["max_iou_range"]
+    truth, results = (
+        ochuman_to_coco(case.folder / "raw.json", side_file(case, "raw"), "all", (low, high)),
+        side_file(case, "pred"),
+    )
+    for name in case.output_names:
+        if name.startswith("ann."):
+            case.compare(name, [person[name.removeprefix("ann.")] for person in truth["annotations"]])
+    compare_coco(case, truth, results)
 
 
 def crowdpose(case) -> None:
@@ -177,9 +195,44 @@ def evaluator_corner_cases(case) -> None:
             case.compare(f"{name}.{DECIDED[name]}", [figures[figure] for figure in case.config["stats"]])
 
 
+def rescore_nms_metric(case) -> None:
+    """From what a top-down network found to AP, by each way to rescore and to suppress duplicates."""
+    given, truth = case.inputs, side_file(case, "gt")
+    areas = given["bbox_scales"].prod(1)
+    pairs = list(zip(given["img_id"].tolist(), given["id"].tolist()))
+    first = [index for index, pair in enumerate(pairs) if pair not in pairs[:index]]  # samplers repeat some
+    for name, options in case.config["modes"].items():
+        options = {**case.config["defaults"], **options}
+        mode = options["score_mode"].replace("bbox", "box")
+        scores = rescore(given["bbox_scores"], given["keypoint_scores"], mode, options["keypoint_score_thr"])
+        kept: list[int] = []
+        for image in dict.fromkeys(given["img_id"][first].tolist()):
+            here = np.array([index for index in first if given["img_id"][index] == image])
+            poses = given["keypoints"][here], scores[here], areas[here], COCO_17.oks_sigmas, options["nms_thr"]
+            function = {"oks_nms": oks_nms, "soft_oks_nms": soft_oks_nms}.get(options["nms_mode"])
+            kept += (here if function is None else here[function(*poses)]).tolist()
+        final = np.full(len(scores), -1.0)
+        final[kept] = scores[kept]
+        case.compare(f"{name}.scores", final)
+        triples = np.concatenate([given["keypoints"], given["keypoint_scores"][..., None]], 2).reshape(len(scores), -1)
+        results = [
+            {
+                "image_id": int(given["img_id"][index]),
+                "category_id": 1,
+                "keypoints": triples[index].tolist(),
+                "score": float(scores[index]),
+            }
+            for index in kept
+        ]
+        figures = evaluate_coco(truth, results, COCO_17.oks_sigmas)
+        case.compare(f"{name}.figures", [figures[figure] for figure in case.config["figures"]])
+
+
 CASES = {
     ("evaluation", "coco_keypoints"): coco_keypoints,
     ("evaluation", "coco_wholebody"): coco_wholebody,
     ("evaluation", "crowdpose"): crowdpose,
     ("evaluation", "evaluator_corner_cases"): evaluator_corner_cases,
+    ("evaluation", "ochuman"): ochuman,
+    ("evaluation", "rescore_nms_metric"): rescore_nms_metric,
 }

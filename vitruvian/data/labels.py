@@ -32,9 +32,9 @@ class Labels:
 
 
 def trainable(people: People) -> np.ndarray:
-    """Mask (N,) of the people to learn from: not ignored, with a labelled joint and a box of positive sides."""
+    """Mask (N,) of the people to learn from: not ignored, with a labelled joint, an area and a box that has sides."""
     sides = people.boxes[:, 2:] - people.boxes[:, :2]
-    return ~people.ignored & (people.visibility >= HIDDEN).any(1) & (sides > 0).all(1)
+    return ~people.ignored & (people.visibility >= HIDDEN).any(1) & (sides > 0).all(1) & (people.areas > 0)
 
 
 def read_json(path: Path, what: str) -> Any:

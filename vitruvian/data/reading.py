@@ -9,6 +9,7 @@ from typing import Any
 from vitruvian.data.coco import read_coco, read_joints
 from vitruvian.data.labels import Labels, field, read_json
 from vitruvian.data.mpii import read_mpii
+from vitruvian.data.ochuman import is_ochuman, ochuman_to_coco
 from vitruvian.errors import InputError
 from vitruvian.skeletons import MPII, Skeleton
 
@@ -48,10 +49,14 @@ def read_skeleton(path: str | Path) -> Skeleton:
 
 
 def recognised(path: Path) -> dict[str, Any] | list[dict[str, Any]]:
-    """The content of an annotation file: a dict in COCO format, a list of MPII records."""
+    """The content of an annotation file: a dict in COCO format (OCHuman's is made so), a list of MPII records."""
     content = read_json(path, "an annotation file")
+    if is_ochuman(content):
+        return ochuman_to_coco(path, content)
     if isinstance(content, dict) and "annotations" in content:
         return content
     if isinstance(content, list) and content and isinstance(content[0], dict) and "center" in content[0]:
         return content
-    raise InputError(f"{path}: neither COCO format (images, annotations, categories) nor MPII records were found in it")
+    raise InputError(
+        f"{path}: neither COCO format (images, annotations, categories) nor MPII's or OCHuman's own was found in it"
+    )

@@ -62,24 +62,34 @@ def oks(
     return np.where(labelled, similarity, 0.0).sum(axis=2) / np.maximum(count, 1)
 
 
-def oks_between(keypoints: np.ndarray, areas: np.ndarray, sigmas: Sigmas) -> np.ndarray:
+def oks_between(keypoints: np.ndarray, areas: np.ndarray, sigmas: Sigmas, seen: np.ndarray | None = None) -> np.ndarray:
     """OKS of every two poses of one image: over all joints, with the mean of the two areas.
 
     Args:
         keypoints: (N, K, 2) px.
         areas: (N,) px^2.
         sigmas: (K,).
+        seen: (N, K) bool, the joints that count where both poses have them; two poses with none in common have 0.
 
     Returns:
         (N, N) float64, symmetric, 1 on the diagonal.
     """
     areas = np.asarray(areas, dtype=np.float64)
     mean_areas = (areas[:, None] + areas[None, :]) / 2
-    return _joint_similarity(keypoints, keypoints, mean_areas, sigmas).mean(axis=2)
+    similarity = _joint_similarity(keypoints, keypoints, mean_areas, sigmas)
+    if seen is None:
+        return similarity.mean(axis=2)
+    both = seen[:, None] & seen[None]
+    return np.where(both, similarity, 0.0).sum(axis=2) / np.maximum(both.sum(axis=2), 1)
 
 
 def oks_nms(
-    keypoints: np.ndarray, scores: np.ndarray, areas: np.ndarray, sigmas: Sigmas, threshold: float = 0.9
+    keypoints: np.ndarray,
+    scores: np.ndarray,
+    areas: np.ndarray,
+    sigmas: Sigmas,
+    threshold: float = 0.9,
+    seen: np.ndarray | None = None,
 ) -> np.ndarray:
     """Suppress duplicates among the poses of one image: who is too similar to a better one goes.
 
@@ -91,12 +101,13 @@ def oks_nms(
         areas: (N,) px^2; of the padded boxes in the published top-down figures.
         sigmas: (K,).
         threshold: OKS above which two poses are one person.
+        seen: (N, K) bool, the joints that count; None: all.
 
     Returns:
         the indices kept, best first.
     """
     order = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")
-    duplicate = oks_between(keypoints, areas, sigmas)[np.ix_(order, order)] > threshold
+    duplicate = oks_between(keypoints, areas, sigmas, seen)[np.ix_(order, order)] > threshold
     alive = np.ones(len(order), dtype=bool)
     # Row by row, because who is suppressed suppresses nobody.
     for better in range(len(order)):
@@ -139,6 +150,45 @@ def soft_oks_nms(
         remaining *= decay[pick]
         picks[step] = pick
     return picks
+
+
+def nearby_nms(
+    keypoints: np.ndarray, scores: np.ndarray, distance: float, count: int | None = None, limit: int | None = None
+) -> np.ndarray:
+    """Suppress poses many of whose joints lie on those of another one (DEKR's way for bottom-up poses).
+
+    Two poses are one person if more than `count` joints are closer than `distance` diagonals of the first one. Pose by
+    pose in the order given, the best of those that are one person with it stays, unless it is gone already.
+
+    Args:
+        keypoints: (N, K, 2) px.
+        scores: (N,).
+        distance: share of the diagonal of a pose's extent.
+        count: joints; None: half of them.
+        limit: how many poses to keep, the best ones; None: all.
+
+    Returns:
+        the indices kept, best first.
+    """
+    points = np.asarray(keypoints, dtype=np.float64)
+    scores = np.asarray(scores, dtype=np.float64)
+    if not len(points):
+        return np.zeros(0, dtype=np.intp)
+    reach = distance * np.linalg.norm(np.ptp(points, axis=1), axis=1)
+    gaps = np.linalg.norm(points[:, None] - points[None], axis=3)
+    near = (gaps < reach[:, None, None]).sum(axis=2) > (points.shape[1] // 2 if count is None else count)
+    gone = np.zeros(len(points), dtype=bool)
+    kept = []
+    for pose in range(len(points)):  # one by one, because who goes takes nobody along
+        group = np.flatnonzero(near[pose])
+        if gone[pose] or not len(group):
+            continue
+        best = group[scores[group].argmax()]
+        if not gone[best]:
+            kept.append(best)
+            gone[group] = True
+    order = np.array(kept, dtype=np.intp)
+    return order[np.argsort(-scores[order], kind="stable")][:limit]
 
 
 def rescore(

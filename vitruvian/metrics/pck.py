@@ -1,6 +1,6 @@
-"""The share of joints whose error is small against the person's size: PCKh by the head, PCK by the torso.
+"""The share of joints whose error is small against the person's size: PCKh by the head, PCK by torso or box; AUC, EPE.
 
-All figures are per cent. A joint counts where its visibility is above 0; a prediction that is NaN is wrong.
+All shares are per cent. A joint counts where its visibility is above 0; a prediction that is NaN is wrong.
 """
 
 from __future__ import annotations
@@ -23,6 +23,19 @@ MPII_GROUPS = {
 
 MPII_LEFT_OUT = (6, 7)
 """Pelvis and thorax: in no column and not in the mean."""
+
+JHMDB_GROUPS = {
+    "Head": (2,),
+    "Shoulder": (3, 4),
+    "Elbow": (7, 8),
+    "Wrist": (11, 12),
+    "Hip": (5, 6),
+    "Knee": (9, 10),
+    "Ankle": (13, 14),
+}
+"""The columns of a JHMDB table, as joints of its 15."""
+
+JHMDB_TORSO = (4, 5)
 
 
 def pckh(
@@ -57,6 +70,21 @@ def pckh(
     Raises:
         ValueError: a shape is another, a head has no size, or a labelled joint has no place.
     """
+    by_joint, means = pckh_curves(predicted, truth, visibility, head_sizes, thresholds, inclusive)
+    figures = {name: mean_of_known(by_joint[0, list(group)]) for name, group in MPII_GROUPS.items()}
+    names = ("Mean", *(f"Mean@{threshold:g}" for threshold in thresholds[1:]))
+    return figures | dict(zip(names, means.tolist()))
+
+
+def pckh_curves(
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    visibility: np.ndarray,
+    head_sizes: np.ndarray,
+    thresholds: Sequence[float] | np.ndarray,
+    inclusive: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """PCKh of each joint (T, 16) and of all but pelvis and thorax (T,) at T thresholds, per cent; see `pckh`."""
     errors, labelled = _errors(predicted, truth, visibility)
     if errors.shape[1] != 16:
         raise ValueError(f"PCKh is of the 16 joints of MPII, found {errors.shape[1]}")
@@ -64,17 +92,11 @@ def pckh(
     if heads.shape != (len(errors),) or not (heads > 0).all():
         raise ValueError(f"head_sizes has shape {heads.shape}, expected {len(errors)} sizes, all above 0 px")
     # Divided, as the reference does: an error of exactly half a head must fall on the same side.
-    relative = errors / heads[:, None]
+    relative, limits = errors / heads[:, None], np.asarray(thresholds, dtype=np.float64)[:, None, None]
+    right = relative <= limits if inclusive else relative < limits
+    counted = np.broadcast_to(labelled, right.shape)
     scored = np.setdiff1d(np.arange(16), MPII_LEFT_OUT)
-    figures = {}
-    for index, threshold in enumerate(thresholds):
-        right = relative <= threshold if inclusive else relative < threshold
-        mean = float(_percent(right[:, scored], labelled[:, scored]))
-        if index == 0:
-            by_joint = _percent(right, labelled, axis=0)
-            figures |= {name: _mean_of_known(by_joint[list(group)]) for name, group in MPII_GROUPS.items()}
-        figures["Mean" if index == 0 else f"Mean@{threshold:g}"] = mean
-    return figures
+    return _percent(right, counted, axis=1), _percent(right[..., scored], counted[..., scored], axis=(1, 2))
 
 
 def torso_pck(
@@ -124,6 +146,65 @@ def torso_pck(
     return figures | by_joint | shares
 
 
+def size_pck(
+    predicted: np.ndarray, truth: np.ndarray, visibility: np.ndarray, sizes: np.ndarray, threshold: float
+) -> np.ndarray:
+    """PCK of each joint by any size of the people, as MMPose counts it: an error must be less than the limit.
+
+    Its figure of all joints is the plain mean over those that are not NaN (`mean_of_known`).
+
+    Args:
+        predicted: (N, K, 2) px.
+        truth: (N, K, 2) px.
+        visibility: (N, K), labelled where > 0.
+        sizes: (N,) px, such as the longer sides of the boxes (`nme.longer_side`); a person of size 0 is left out.
+        threshold: sizes.
+
+    Returns:
+        (K,) per cent, NaN where nobody counts.
+    """
+    errors, labelled = _errors(predicted, truth, visibility)
+    sizes = np.asarray(sizes, dtype=np.float64)[:, None]
+    relative = errors / np.where(sizes > 0, sizes, 1)
+    return _percent(relative < threshold, labelled & (sizes > 0), axis=0)
+
+
+def auc(
+    predicted: np.ndarray, truth: np.ndarray, visibility: np.ndarray, limit: float = 30.0, steps: int = 20
+) -> float:
+    """Area under PCK against the error, up to `limit` px: its mean at `steps` limits from 0, the last one left out."""
+    sizes = np.full(len(np.asarray(truth)), limit)
+    curve = [mean_of_known(size_pck(predicted, truth, visibility, sizes, step / steps)) for step in range(steps)]
+    return float(np.mean(curve))
+
+
+def epe(predicted: np.ndarray, truth: np.ndarray, visibility: np.ndarray) -> float:
+    """End-point error: the mean distance of all labelled joints, px; NaN where nothing is labelled."""
+    errors, labelled = _errors(predicted, truth, visibility)
+    return float(errors[labelled].mean()) if labelled.any() else float("nan")
+
+
+def jhmdb_pck(
+    predicted: np.ndarray, truth: np.ndarray, visibility: np.ndarray, sizes: np.ndarray, threshold: float = 0.2
+) -> dict[str, float]:
+    """PCK of JHMDB's 15 joints by the columns of its table, each the mean of left and right, and `PCK`, of all joints.
+
+    The arguments are those of `size_pck`; the published figures measure by the box or by the torso (`jhmdb_torsos`).
+    """
+    by_joint = size_pck(predicted, truth, visibility, sizes, threshold)
+    figures = {name: mean_of_known(by_joint[list(group)]) for name, group in JHMDB_GROUPS.items()}
+    return figures | {"PCK": mean_of_known(by_joint)}
+
+
+def jhmdb_torsos(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Torso lengths (N,) px of JHMDB poses (N, 15, 2): left shoulder to right hip, of the prediction if under 1 px."""
+    shoulder, hip = JHMDB_TORSO
+    own, other = (
+        np.linalg.norm(np.asarray(p)[:, shoulder] - np.asarray(p)[:, hip], axis=1) for p in (truth, predicted)
+    )
+    return np.where(own < 1, other, own)
+
+
 def _torso_lengths(
     truth: np.ndarray, labelled: np.ndarray, boxes: np.ndarray, joints: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -162,13 +243,14 @@ def _errors(predicted: np.ndarray, truth: np.ndarray, visibility: np.ndarray) ->
     return np.linalg.norm(predicted - truth, axis=2), labelled
 
 
-def _percent(right: Any, counted: Any, axis: int | None = None) -> np.ndarray:
+def _percent(right: Any, counted: Any, axis: int | tuple[int, ...] | None = None) -> np.ndarray:
     """Share of `right` among `counted` in per cent, NaN where nothing is counted."""
     total = counted.sum(axis=axis)
     share = 100.0 * (right & counted).sum(axis=axis) / np.maximum(total, 1)
     return np.where(total > 0, share, np.nan)
 
 
-def _mean_of_known(values: np.ndarray) -> float:
+def mean_of_known(values: np.ndarray) -> float:
+    """The mean of the values that are not NaN; NaN where all are."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")
