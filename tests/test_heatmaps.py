@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch._subclasses import FakeTensorMode
 
 from vitruvian.heatmaps import (
@@ -12,6 +13,7 @@ from vitruvian.heatmaps import (
     draw_gaussians,
     find_peaks,
     map_loss,
+    read_at,
     refine_dark,
     refine_quarter,
     refine_udp,
@@ -253,6 +255,37 @@ def test_blur_refuses_an_even_kernel():
         blur(torch.zeros(5, 7), 4)
 
 
+def test_reading_between_cells():
+    maps = torch.arange(35.0).reshape(5, 7)
+    points = [[2, 3], [2.5, 3], [2.5, 3.5], [6, 4], [6.5, 4], [7, 4], [-0.25, 0], [0, -1], [1e9, 0], [NAN, 1]]
+    values = read_at(maps.expand(2, 3, 5, 7) + 1, torch.tensor(points).expand(2, 3, 10, 2))
+    assert values.shape == (2, 3, 10)
+    expected = [24, 24.5, 28, 35, 17.5, 0, 0.75, 0, 0, NAN]
+    torch.testing.assert_close(values[1, 2], torch.tensor(expected), equal_nan=True)
+
+
+def test_reading_equals_grid_sample_with_gradients():
+    maps, points = (
+        random(6, 5, 7).double().requires_grad_(),
+        random(6, 4, 2, low=-1.5, high=7.5, seed=1).double(),
+    )
+    points.requires_grad_()
+    grid = 2 * points / torch.tensor([6.0, 4.0]) - 1
+    plain = F.grid_sample(maps[:, None], grid[:, None], align_corners=True)[:, 0, 0]
+    ours = read_at(maps, points)
+    torch.testing.assert_close(ours, plain)
+    weights = random(6, 4, seed=2).double()
+    for a, b in zip(*(torch.autograd.grad((v * weights).sum(), (maps, points)) for v in (ours, plain))):
+        torch.testing.assert_close(a, b)
+
+
+def test_reading_broadcasts_people_over_maps():
+    maps, points = random(2, 1, 3, 5, 7), random(2, 4, 3, 6, 2, high=5, seed=1)
+    values = read_at(maps, points)
+    assert values.shape == (2, 4, 3, 6)
+    torch.testing.assert_close(values[1, 2, 1], read_at(maps[1, 0, 1], points[1, 2, 1]))
+
+
 def test_a_mirrored_map_comes_back():
     maps = torch.arange(42.0).reshape(2, 3, 1, 7)
     mirror = torch.tensor([0, 2, 1])
@@ -301,5 +334,6 @@ def test_nothing_waits_for_the_device():
             maps, _ = draw_gaussians(points, visible, (17, 13), 2, style)
             decode_gaussians(unmirror_maps(maps, mirror, shift=True), style, kernel=11)
         decode_discs_and_offsets(draw_discs_and_offsets(points, visible, (17, 13))[0], kernel=11)
+        read_at(maps, points[:, :, None])
         unmirror_points(points, mirror, x_sum=16)
         map_loss(maps, maps, visible)

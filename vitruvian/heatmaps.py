@@ -286,6 +286,31 @@ def _band(length: int, kernel: int, border: str, like: Tensor) -> Tensor:
 # Turning back what is found in the mirrored image -----------------------------------------------------------
 
 
+def read_at(maps: Tensor, points: Tensor) -> Tensor:
+    """Values (..., P) of maps (..., H, W) at points (..., P, 2), map cells, by bilinear interpolation.
+
+    Beyond the map lie zeros, so that values fade over the cell next to the border. NaN where a point is NaN.
+    The leading dimensions of the two are broadcast. Gradients go to both.
+    """
+    height, width = maps.shape[-2:]
+    lead = torch.broadcast_shapes(maps.shape[:-2], points.shape[:-2])
+    cells = maps.flatten(-2).expand(*lead, height * width)
+    points = points.expand(*lead, *points.shape[-2:])
+    corner = points.detach().floor()
+    fraction = points - corner
+    total = torch.zeros_like(points[..., 0])
+    for right in (0, 1):
+        for below in (0, 1):
+            x, y = corner[..., 0] + right, corner[..., 1] + below
+            inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+            # Clamped before the conversion: a float beyond the integers has no defined one.
+            index = y.nan_to_num().clamp(0, height - 1) * width + x.nan_to_num().clamp(0, width - 1)
+            weight_x = fraction[..., 0] if right else 1 - fraction[..., 0]
+            weight_y = fraction[..., 1] if below else 1 - fraction[..., 1]
+            total = total + weight_x * weight_y * torch.where(inside, cells.gather(-1, index.long()), 0)
+    return total
+
+
 def unmirror_maps(maps: Tensor, mirror: Tensor, shift: bool = False, x_offset: int | None = None) -> Tensor:
     """Maps (B, K, ..., H, W) of a mirrored image as maps of the image itself.
 
