@@ -75,6 +75,18 @@ def test_a_run_file_brings_its_skeleton(tmp_path: Path) -> None:
         ("[1, 2]", "run.yaml: holds a list, expected the fields of an experiment"),
         ("", "run.yaml: holds a NoneType, expected"),
         ("a: [1", "run.yaml: not valid YAML"),
+        ("seed: 2024-01-02", "run.yaml: seed: '2024-01-02' is not of type int"),
+        ("training: {epochs: 2024-13-45}", "run.yaml: training.epochs: '2024-13-45' is not of type int"),
+        ("2024-13-45: 3", "run.yaml: 2024-13-45: no such field"),
+        ("seed: 0b_", "run.yaml: not valid YAML ('0b_' is no int in"),
+        ("seed: !!timestamp x", "run.yaml: not valid YAML ('x' is no timestamp in"),
+        ("seed: !!bool x", "run.yaml: not valid YAML ('x' is no bool in"),
+        ("training: {gamma: 1" + "0" * 400 + "}", "run.yaml: training.gamma: 1000"),
+        ("a: " + "[" * 3000, "run.yaml: not valid YAML (hundreds of brackets"),
+        (
+            "method: {backbone: {name: 'hf-hub:timm/resnet18.a1_in1k'}}",
+            "run.yaml: method.backbone: name is 'hf-hub:timm/resnet18.a1_in1k', expected one of timm's networks",
+        ),
         ("a: !!python/object/apply:os.system [ls]", "run.yaml: not valid YAML"),
     ],
 )
@@ -90,11 +102,17 @@ def test_run_files_that_are_not_there_or_not_whole(tmp_path: Path) -> None:
         read_run(tmp_path / "nothing.yaml")
     with pytest.raises(InputError, match=r"run\.yaml: method None is unknown; there are sar, "):
         read_run(write(tmp_path, "seed: 3"))
+    with pytest.raises(InputError, match=r"run\.yaml: method \[1\] is unknown; there are sar, "):
+        read_run(write(tmp_path, "name: [1]"))
     with pytest.raises(InputError, match=r"run\.yaml: skeleton is missing; add it"):
         read_run(write(tmp_path, "name: sar"))
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"bytes\.yaml: cannot be read as text"):
         read_run(tmp_path / "bytes.yaml", SAR)
+
+
+def test_what_looks_like_a_date_may_be_a_name(tmp_path: Path) -> None:
+    assert read_run(write(tmp_path, "dataset: {path: 2024-01-02}"), SAR).dataset.path == "2024-01-02"
 
 
 def test_changes_keep_the_rest_and_the_type_of_the_method() -> None:

@@ -19,7 +19,19 @@ RUN = "run.yaml"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1, but for numbers such as 5e-4, which that takes for text."""
+    """YAML 1.1, but for numbers such as 5e-4, which that takes for text, and for dates, which no field is."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError) as error:  # of Python's own int() and so on
+            problem = f"{str(node.value)[:40]!r} is no {node.tag.rpartition(':')[2]}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
 
 _Loader.add_implicit_resolver(
@@ -62,6 +74,8 @@ def read_run(path: str | Path, base: Experiment | None = None) -> Experiment:
         raise InputError(f"{path}: cannot be read as text ({error}); expected the {RUN} of a run") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())}); correct it") from None
+    except RecursionError:
+        raise InputError(f"{path}: not valid YAML (hundreds of brackets in each other); correct it") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: holds a {type(values).__name__}, expected the fields of an experiment")
     if base is None:

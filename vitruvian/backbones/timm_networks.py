@@ -6,6 +6,7 @@ Parameter names are timm's, which for ResNet and HRNet are those of the publishe
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,11 @@ class BackboneConfig:
     channels: tuple[int, ...] = ()
     pyramid: int = 0
     drop_path: float = 0.0
+
+    def __post_init__(self) -> None:
+        # timm would take "hf-hub:..." and "local-dir:..." for places to read a network's settings from.
+        if not re.fullmatch(r"[\w.-]+", self.name):
+            raise ValueError(f"name is {self.name!r}, expected one of timm's networks: letters, digits, _ . and -")
 
 
 class Backbone(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import math
+import reprlib
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -76,7 +77,7 @@ def experiment_from_dict(values: dict[str, Any], source: str) -> Experiment:
     """
     values = dict(values)
     name = values.pop("name", None)
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise InputError(f"{source}: method {name!r} is unknown; there are {', '.join(METHODS)}")
     config = typed(METHODS[name].Config, values.pop("method", {}), f"{source}: method")
     return typed(Experiment, {**values, "method": config}, f"{source}:")
@@ -101,10 +102,10 @@ def typed(kind: Any, value: Any, where: str) -> Any:
         raise InputError(f"{where}: {value!r} is no {'list' if origin is tuple else 'mapping'}")
     if origin is typing.Literal and value not in arguments:
         raise InputError(f"{where}: {value!r} is not one of {', '.join(map(repr, arguments))}")
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1000:
         return float(value)
     if isinstance(kind, type) and kind in (int, float, str, bool) and type(value) is not kind:
-        raise InputError(f"{where}: {value!r} is not of type {kind.__name__}")
+        raise InputError(f"{where}: {reprlib.repr(value)} is not of type {kind.__name__}")
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{where}: {value!r} is not a finite number")
     return value
