@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from vitruvian.errors import InputError
-from vitruvian.files import write_atomically
+from vitruvian.files import check_place, make_folder, write_atomically
 
 
 def test_the_file_replaces_the_old_one_and_nothing_else_stays(tmp_path):
@@ -109,3 +109,40 @@ def test_names_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match=r"cannot be written \(Not a directory\)"):
         write_atomically(tmp_path / "file" / "a.json", lambda temporary: temporary.write_text("x"))
+
+
+def test_errors_about_other_files_keep_their_name(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"other\.json"):
+        write_atomically(tmp_path / "a.json", lambda temporary: (tmp_path / "other.json").read_text())
+    assert os.listdir(tmp_path) == []
+
+
+def test_places_are_checked_before_there_is_anything_to_write(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    check_place(path)
+    check_place(tmp_path / "new.json")
+    check_place("/dev/null")
+    assert os.listdir(tmp_path) == ["a.json"]
+    assert path.read_text() == "old"
+    with pytest.raises(InputError, match=r"there is no folder .*missing; make it or choose another"):
+        check_place(tmp_path / "missing" / "a.json")
+    with pytest.raises(InputError, match=r"is a folder: give the name of the file to write"):
+        check_place(tmp_path)
+
+
+def test_a_place_that_is_forbidden(tmp_path, monkeypatch):
+    def forbidden(path, **_options):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr("pathlib.Path.touch", forbidden)
+    with pytest.raises(InputError, match=r"a\.json: cannot be written \(Permission denied\)"):
+        check_place(tmp_path / "a.json")
+
+
+def test_folders_are_made_or_it_is_said_why_not(tmp_path):
+    assert make_folder(tmp_path / "deep" / "down") == tmp_path / "deep" / "down"
+    assert make_folder(str(tmp_path / "deep")).is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file/x: no folder can be made there \(Not a directory\); choose another"):
+        make_folder(tmp_path / "file" / "x")

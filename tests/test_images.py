@@ -1,7 +1,9 @@
 """Photos: every kind of file gives the same upright RGB, bad ones say what is wrong, and pixels stay where they are."""
 
+import errno
 import json
 import os
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -289,7 +291,7 @@ def test_list_images(tmp_path, monkeypatch):
     (tmp_path / "list.txt").write_text("sub/c.webp\n\n" + str(tmp_path / "b.jpg") + "\n")
 
     def listed(*paths):
-        return [path.relative_to(tmp_path).as_posix() for path in list_images(paths)]
+        return [path.relative_to(tmp_path).as_posix() for path in list_images(paths)[0]]
 
     assert listed(str(tmp_path)) == ["a.PNG", "b.jpg"]
     assert listed(tmp_path / "notes.md") == ["notes.md"]  # asked for by name: reading it says what it is
@@ -301,19 +303,22 @@ def test_list_images(tmp_path, monkeypatch):
     ]
     assert listed(tmp_path / "list.txt") == ["sub/c.webp", "b.jpg"]
     monkeypatch.chdir(tmp_path)
-    assert list_images(["b.jpg", "sub"]) == [Path("b.jpg"), Path("sub/b[1].jpg"), Path("sub/c.webp")]
+    assert list_images(["b.jpg", "sub"]) == ([Path("b.jpg"), Path("sub/b[1].jpg"), Path("sub/c.webp")], [])
 
 
 def test_list_images_of_nothing(tmp_path):
     (tmp_path / "sub").mkdir()
-    (tmp_path / "list.txt").write_text("a.jpg\nb.jpg\n")
+    (tmp_path / "list.txt").write_text("c.jpg\n\nb.jpg\n")
     (tmp_path / "a.jpg").touch()
     for paths, message in (
         ([], "No photo was given; name a photo, a folder"),
         ([tmp_path], None),
         ([tmp_path / "sub"], r"The folder .*sub has no photos \(.jpg .jpeg .*\); name another folder"),
         ([tmp_path / "*.webp"], r"No photo matches \".*\*.webp\"; check the pattern"),
-        ([tmp_path / "list.txt"], r"list.txt, line 2: there is no photo .*b.jpg; write paths relative to"),
+        (
+            [tmp_path / "list.txt"],
+            r"list.txt, line 1: there is no photo .*c.jpg; write .* \(and 1 more names without a photo\)$",
+        ),
         ([tmp_path / "c.jpg"], r"There is no photo .*c.jpg; did you mean .*a.jpg\?"),
     ):
         if message:
@@ -325,6 +330,52 @@ def test_list_images_of_nothing(tmp_path):
     (tmp_path / "a.jpg").rename(tmp_path / "sub" / "a.jpg")
     with pytest.raises(InputError, match=r"for its subfolders give the pattern \".*/\*\*/\*.jpg\""):
         list_images([tmp_path])
+
+
+def test_names_without_a_photo_do_not_stop_the_others(tmp_path):
+    (tmp_path / "in" / "empty").mkdir(parents=True)
+    (tmp_path / "in" / "folder.jpg").mkdir()
+    for name in ("a.jpg", "c.jpg"):
+        (tmp_path / "in" / name).touch()
+    (tmp_path / "in" / "b.jpg").symlink_to("gone.jpg")
+    (tmp_path / "in" / ".hidden.jpg").symlink_to("gone.jpg")
+    (tmp_path / "list.txt").write_text("\ufeffin/a.jpg\nin/no.jpg\nin/b.jpg\n", encoding="utf-8")
+    names = ["no.jpg", "in", "in/empty", "in/*.webp", "list.txt", "x" * 300 + ".jpg", "in/*.jpg"]
+    photos, problems = list_images([tmp_path / name for name in names])
+    assert [photo.name for photo in photos] == ["a.jpg", "c.jpg"]
+    expected = [
+        r"^There is no photo .*/no\.jpg; check the path$",
+        r"^There is no photo .*/in/b\.jpg: it is a link to gone\.jpg, which is not there$",
+        r"^The folder .*/in/empty has no photos",
+        r'^No photo matches ".*\.webp"',
+        r"list\.txt, line 2: there is no photo .*/in/no\.jpg; write paths relative to",
+        r"list\.txt, line 3: there is no photo .*/in/b\.jpg",
+        r"xxx\.jpg cannot be read: File name too long; check the path",
+        r"^There is no photo .*/in/b\.jpg: it is a link",
+    ]
+    assert len(problems) == len(expected)
+    for problem, pattern in zip(problems, expected):
+        assert re.search(pattern, problem), problem
+
+
+def test_forbidden_folders_are_named(tmp_path, monkeypatch):
+    (tmp_path / "a.jpg").touch()
+
+    def forbidden(_path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "it")
+
+    monkeypatch.setattr(Path, "iterdir", forbidden)
+    photos, problems = list_images([tmp_path, tmp_path / "a.jpg", tmp_path / "no.jpg"])
+    assert photos == [tmp_path / "a.jpg"]
+    assert problems[0] == f"{tmp_path} cannot be read: Permission denied; check the path and its permissions"
+    assert problems[1] == f"There is no photo {tmp_path}/no.jpg; check the path"
+
+
+def test_a_list_in_another_encoding_is_named(tmp_path):
+    (tmp_path / "list.txt").write_bytes("a.jpg\nm\u00fcller.jpg\n".encode("latin-1"))
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(InputError, match=r"list\.txt is no list of photos in UTF-8: byte 7 is 0xfc; save it as UTF-8$"):
+        list_images([tmp_path / "list.txt"])
 
 
 def test_warp_moves_pixels_by_the_matrix():

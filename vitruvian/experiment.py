@@ -158,6 +158,7 @@ class Method(nn.Module):
     """
 
     Config: ClassVar[type[Any]]
+    drawn_above: ClassVar[float] = 0.2  # joint score from which a joint is likely there, for pictures of predictions
     config: Any
     skeleton: Skeleton
     mirror: Tensor  # (K,) the joint that each joint becomes in a mirror

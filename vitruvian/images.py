@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import difflib
 import glob
+import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import islice
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +46,7 @@ _REDUCED = {
     8: _RGB | cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
 _MOST_PIXELS = 50_000_000  # Pillow warns of larger ones
+_MOST_NEIGHBOURS = 2000  # names that are compared with a missing one
 _FOUR_CHANNELS = 16  # up to so many times the output's pixels a fourth channel for them all is soon paid for
 
 
@@ -104,29 +107,27 @@ def image_size(path: str | Path) -> tuple[int, int]:
     return width, height
 
 
-def list_images(paths: Sequence[str | Path]) -> list[Path]:
-    """The photos that `paths` name, in order and each once.
+def list_images(paths: Sequence[str | Path]) -> tuple[list[Path], list[str]]:
+    """The photos that `paths` name, in order and each once, and for each name without a photo a line that says why.
 
     Each is a photo, a folder (the photos in it, by name, hidden ones left out), a pattern such as
-    `photos/**/*.jpg`, or a text file (.txt) with a photo per line, relative to the folder of that text file.
-    Raises InputError for one that is missing or names no photo.
+    `photos/**/*.jpg`, or a text file (.txt, UTF-8) with a photo per line, relative to the folder of that text file.
+    Raises InputError for a text file that cannot be read, and where there is no photo at all.
     """
     if not paths:
         raise InputError("No photo was given; name a photo, a folder, a pattern or a .txt file with a photo per line")
-    found: list[Path] = []
+    found: dict[Path, None] = {}
+    problems: list[str] = []
     for entry in paths:
-        path = Path(entry)
-        if path.is_dir():
-            found += _photos_in(path)
-        elif path.suffix.lower() == ".txt" and path.is_file():
-            found += _photos_listed(path)
-        elif path.is_file():
-            found.append(path)
-        elif glob.has_magic(str(entry)):
-            found += _photos_matching(str(entry))
-        else:
-            raise _missing(path)
-    return list(dict.fromkeys(found))
+        for photo in _photos_of(entry):
+            if isinstance(photo, InputError):
+                problems.append(str(photo))
+            else:
+                found[photo] = None
+    if not found:
+        more = f" (and {len(problems) - 1} more names without a photo)" if len(problems) > 1 else ""
+        raise InputError(problems[0] + more)
+    return list(found), problems
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -263,46 +264,84 @@ def _reduce(image: np.ndarray, reduction: int) -> np.ndarray:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def _is_photo(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _photos_of(entry: str | Path) -> Iterator[Path | InputError]:
+    """What one name stands for: photos, and in the place of each that is not there the reason."""
+    path = Path(entry)
+    try:
+        if path.is_dir():
+            yield from _photos_in(path)
+        elif path.suffix.lower() == ".txt" and path.exists():
+            yield from _photos_listed(path)
+        elif path.is_file():
+            yield path
+        elif glob.has_magic(str(entry)):
+            yield from _photos_matching(str(entry))
+        else:
+            yield _missing(path)
+    except OSError as error:  # a folder that may not be looked into, a name that is too long
+        yield InputError(f"{path} cannot be read: {error.strerror}; check the path and its permissions")
 
 
-def _photos_in(folder: Path) -> list[Path]:
-    photos = sorted(path for path in folder.iterdir() if _is_photo(path))
+def _chosen(paths: Iterable[Path]) -> list[Path | InputError]:
+    """The photos among what a folder or a pattern gives, by name; links to nothing are missing photos."""
+    chosen: list[Path | InputError] = []
+    for path in sorted(paths):
+        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
+            continue
+        if os.path.isfile(path):  # unlike Path's, no error where a link leads into a forbidden folder
+            chosen.append(path)
+        elif not os.path.exists(path):
+            chosen.append(_missing(path))
+    return chosen
+
+
+def _photos_in(folder: Path) -> list[Path | InputError]:
+    photos = _chosen(folder.iterdir())
     if not photos:
         below = any(path.is_dir() for path in folder.iterdir())
         remedy = f'for its subfolders give the pattern "{folder}/**/*.jpg"' if below else "name another folder"
-        raise InputError(f"The folder {folder} has no photos ({' '.join(IMAGE_SUFFIXES)}); {remedy}")
+        return [InputError(f"The folder {folder} has no photos ({' '.join(IMAGE_SUFFIXES)}); {remedy}")]
     return photos
 
 
-def _photos_matching(pattern: str) -> list[Path]:
-    photos = sorted(path for path in map(Path, glob.glob(pattern, recursive=True)) if _is_photo(path))
-    if not photos:
-        raise InputError(f'No photo matches "{pattern}"; check the pattern (`**` stands for any folders)')
-    return photos
+def _photos_matching(pattern: str) -> list[Path | InputError]:
+    photos = _chosen(map(Path, glob.glob(pattern, recursive=True)))
+    return photos or [InputError(f'No photo matches "{pattern}"; check the pattern (`**` stands for any folders)')]
 
 
-def _photos_listed(file: Path) -> list[Path]:
-    photos = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        photo = file.parent / line.strip()
-        if not photo.is_file():
-            raise InputError(
+def _photos_listed(file: Path) -> Iterator[Path | InputError]:
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}; check its permissions") from error
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise InputError(
+            f"{file} is no list of photos in UTF-8: byte {error.start} is 0x{byte:02x}; save it as UTF-8"
+        ) from None
+    names = {number: line.strip() for number, line in enumerate(lines, start=1) if line.strip()}
+    if not names:
+        raise InputError(f"{file} lists no photos; write one path per line")
+    for number, name in names.items():
+        photo = file.parent / name
+        if os.path.isfile(photo):
+            yield photo
+        else:
+            yield InputError(
                 f"{file}, line {number}: there is no photo {photo}; write paths relative to {file.parent}, or absolute"
             )
-        photos.append(photo)
-    if not photos:
-        raise InputError(f"{file} lists no photos; write one path per line")
-    return photos
 
 
 def _missing(path: Path) -> InputError:
+    if path.is_symlink():
+        return InputError(f"There is no photo {path}: it is a link to {os.readlink(path)}, which is not there")
     if not path.parent.is_dir():
         return InputError(f"There is no photo {path}: the folder {path.parent} does not exist; check the path")
-    nearest = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
+    try:
+        neighbours = [entry.name for entry in islice(path.parent.iterdir(), _MOST_NEIGHBOURS)]
+    except OSError:  # a folder that may be used but not listed
+        neighbours = []
+    nearest = difflib.get_close_matches(path.name, neighbours, n=1)
     hint = f"did you mean {path.parent / nearest[0]}?" if nearest else "check the path"
     return InputError(f"There is no photo {path}; {hint}")
 

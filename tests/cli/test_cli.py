@@ -3,8 +3,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,8 @@ from vitruvian.cli import COMMANDS, main
 from vitruvian.data.reading import read_labels
 from vitruvian.evaluation import score_results
 from vitruvian.experiment import Experiment
-from vitruvian.methods import build, experiment_from_dict, experiment_to_dict, recipes
+from vitruvian.images import read_image
+from vitruvian.methods import METHODS, build, experiment_from_dict, experiment_to_dict, recipes
 from vitruvian.methods.sar import recipes as sar_recipes
 from vitruvian.runs import write_run
 
@@ -298,7 +302,7 @@ def test_a_results_file_is_scored_again(capsys: Capture, data: Path, weights: Pa
 
 def test_help_of_evaluate_with_a_network_has_its_methods_fields(capsys: Capture, weights: Path) -> None:
     text = succeeds(capsys, "evaluate", "--weights", weights, "--help")
-    assert "--method.flip {literal,exact}" in text
+    assert "--method.flip {literal,exact" in text
     assert "--training.epochs" not in text
 
 
@@ -317,14 +321,37 @@ def test_help_of_evaluate_with_a_network_has_its_methods_fields(capsys: Capture,
         (["--data", "{data}", "--output", "{data}/x"], "{data}/x: no folder can be made there"),
         (["--data", "{data}", "--device", "cudo"], "device 'cudo' is unknown"),
         (["--data", "{data}", "--json", "{folder}/no/s.json"], "no/s.json: there is no folder"),
+        (["--data", "{data}", "--json", "{folder}"], "is a folder: give the name of the file to write"),
+        (["--data", "{data}", "--method.backbone.name", "hf-hub:x"], "method.backbone: name is 'hf-hub:x', expected"),
     ],
 )
 def test_bad_evaluation_options(
     arguments: list[str], message: str, capsys: Capture, data: Path, weights: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vitruvian.evaluation.evaluate", lambda *_: pytest.fail("it was predicted all the same"))
     given = [argument.format(data=data, folder=tmp_path) for argument in arguments]
     assert message.format(data=data) in fails(capsys, "evaluate", "--weights", weights, *given)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(["--weights", "person"], ["--detections", "d.json"], ["--no-flip"], ["--flip"], ["--batch_size=3"]),
+        *(["--device", "cpu"], ["--score", "box"], ["--output", "x"], ["--method.flip", "exact"]),
+    ],
+)
+def test_options_for_prediction_are_refused_with_results(option: list[str], capsys: Capture, data: Path) -> None:
+    name = option[0].partition("=")[0].replace("_", "-")
+    assert fails(capsys, "evaluate", "--data", data, "--results", "r.json", *option) == (
+        f"{name} says how to predict, but --results FILE is scored as it is; leave one of them out"
+    )
+
+
+def test_results_are_not_scored_for_a_place_that_takes_no_scores(capsys: Capture, data: Path, tmp_path: Path) -> None:
+    options = ("--data", data, "--results", tmp_path / "r.json", "--images", data.parent)
+    assert "there is no folder" in fails(capsys, "evaluate", *options, "--json", tmp_path / "no" / "s.json")
+    assert "no option --result; the nearest is --results" in fails(capsys, "evaluate", *options, "--result", "x")
 
 
 def test_networks_that_are_not_there(capsys: Capture, data: Path, tmp_path: Path) -> None:
@@ -369,6 +396,86 @@ def test_predict_goes_on_after_a_bad_photo_and_says_so(
     assert re.search(r"^failed: .*bad\.jpg", said, re.MULTILINE)
 
 
+def test_predict_does_the_photos_that_are_there_and_names_the_others(
+    capsys: Capture, data: Path, weights: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.jpg").write_bytes((data.parent / "1.jpg").read_bytes())
+    (tmp_path / "in" / "link.jpg").symlink_to("gone.jpg")
+    (tmp_path / "bad.jpg").write_bytes(b"no photo")
+    (tmp_path / "list.txt").write_text(f"nowhere.jpg\n{data.parent}/2.jpg\n")
+    surrogate = os.fsdecode(b"\xff.jpg")  # a name that cannot be printed
+    names = ["missing.jpg", "in", "bad.jpg", "list.txt", "*.webp", surrogate]
+    arguments = ["predict", *(str(tmp_path / name) for name in names), "--weights", str(weights), "--no-flip"]
+    assert main([*arguments, "--output", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith("results.json: 2 people in 2 photos")
+    reasons = [line for line in said if line.startswith("failed: ")]
+    expected = [
+        "missing.jpg; check",
+        "a link to gone.jpg",
+        "list.txt, line 1",
+        "No photo matches",
+        ".jpg;",
+        "bad.jpg is",
+    ]
+    assert len(reasons) == len(expected)
+    assert all(part in line for line, part in zip(reasons, expected)), reasons
+    assert said[-1] == "6 photos failed, for the reasons above"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"results.json", "1.jpg", "2.jpg"}
+
+
+def test_predict_without_any_photo_says_so(capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes("fran\u00e7ois.jpg\n".encode("latin-1"))
+    output = tmp_path / "out"
+    assert fails(capsys, "predict", tmp_path / "list.txt", "--output", output) == (
+        f"{tmp_path}/list.txt is no list of photos in UTF-8: byte 4 is 0xe7; save it as UTF-8"
+    )
+    message = fails(capsys, "predict", tmp_path / "a.jpg", tmp_path / "b.jpg", "--output", output)
+    assert message == f"There is no photo {tmp_path}/a.jpg; check the path (and 1 more names without a photo)"
+    assert not output.exists()
+
+
+def test_photos_whose_names_look_like_options(
+    capsys: Capture, data: Path, weights: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("--odd.jpg", "-x.jpg"):
+        Path(name).write_bytes((data.parent / "1.jpg").read_bytes())
+    succeeds(capsys, "predict", "--weights", weights, "--no-flip", "--output", "out", "--", "--odd.jpg", "-x.jpg")
+    assert {path.name for path in Path("out").iterdir()} == {"results.json", "--odd.jpg", "-x.jpg"}
+
+
+def test_detected_boxes_need_a_score(capsys: Capture, data: Path, weights: Path, tmp_path: Path) -> None:
+    box = {"image_id": 1, "category_id": 1, "bbox": [4, 4, 80, 64]}
+    (tmp_path / "boxes.json").write_text(json.dumps([{**box, "score": score} for score in (0.8, 0.3, 0.2)]))
+    options = (data.parent / "1.jpg", "--weights", weights, "--output", tmp_path, "--no-drawings", "--no-flip")
+    for threshold, people in (((), 2), (("--box-threshold", "0.1"), 3), (("--box-threshold=0.5",), 1)):
+        said = succeeds(capsys, "predict", *options, "--boxes", tmp_path / "boxes.json", *threshold)
+        assert (f"{3 - people} box" in said) == (people < 3)
+        assert len(json.loads((tmp_path / "results.json").read_text())) == people
+    assert fails(capsys, "predict", *options, "--box-threshold", "0.5") == (
+        "--box-threshold is for the scores in a file of boxes; give --boxes FILE, or leave it out"
+    )
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_joints_are_drawn_unless_their_scores_are_low(name: str) -> None:
+    """SAR's scores are shares of a map: a small network on a small map already has joints below 0.2."""
+    assert METHODS[name].drawn_above == (0 if name == "sar" else 0.2)
+
+
+def test_all_joints_of_the_shipped_network_are_drawn(capsys: Capture, tmp_path: Path, monkeypatch: Any) -> None:
+    drawn = []
+    monkeypatch.setattr("vitruvian.prediction.files.draw_poses", lambda *given: drawn.append(given) or given[0])
+    photo = Path(__file__).parents[2] / "docs" / "photos" / "000000234748.jpg"
+    succeeds(capsys, "predict", photo, "--box", "273", "130", "417", "384", "--output", tmp_path)
+    poses, threshold = drawn[0][1], drawn[0][3]
+    assert (poses.joint_scores > threshold).all()
+    assert poses.joint_scores.min() < 0.2
+    assert "default: 0.2; for sar" in " ".join(succeeds(capsys, "predict", "--help").split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -381,6 +488,11 @@ def test_predict_goes_on_after_a_bad_photo_and_says_so(
         (["{folder}/1.jpg", "--threshold", "high"], "--threshold is 'high', expected a number"),
         (["{folder}/1.jpg", "--thresh", "0.3"], "no option --thresh; the nearest is --threshold"),
         (["{folder}/1.jpg", "--output", "{folder}"], "would replace that photo"),
+        (["{folder}/1.jpg", "--output", "{folder}/1.jpg/x"], "1.jpg/x: no folder can be made there (Not a directory)"),
+        (["{folder}/1.jpg", "--box-threshold", "low", "--boxes", "b"], "--box-threshold is 'low', expected a number"),
+        (["{folder}/1.jpg", "--device", "hpu"], "device 'hpu' is not there; available: auto, cpu"),
+        (["{folder}/1.jpg", "--device", "cuda:9"], "device 'cuda:9' is not there; available: auto, cpu"),
+        (["--odd.jpg"], "no option --odd.jpg; the nearest is --"),
     ],
 )
 def test_bad_prediction_options(arguments: list[str], message: str, capsys: Capture, data: Path, weights: Path) -> None:
@@ -450,6 +562,73 @@ def test_an_interrupt_says_what_it_was_told(capsys: Capture, monkeypatch: Any) -
     assert capsys.readouterr().err == "vitruvian: stopped after step 3\n"
     assert main(["list"]) == 130
     assert capsys.readouterr().err == "vitruvian: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/root/x.jpg"), "/root/x.jpg: Permission denied; check the path"),
+        (OSError(36, "File name too long", b"y\xff.jpg"), "y\\udcff.jpg: File name too long; check the path"),
+    ],
+)
+def test_errors_of_the_system_about_a_file_are_one_line(
+    error: OSError, said: str, capsys: Capture, monkeypatch: Any
+) -> None:
+    def broken(arguments: list[str]) -> int:
+        raise error
+
+    monkeypatch.setitem(COMMANDS, "list", (broken, ""))
+    assert fails(capsys, "list") == f"{said} and its permissions"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_terminated_prediction_leaves_whole_files(
+    number: signal.Signals, code: int, capsys: Capture, data: Path, weights: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """The signal comes in the midst of a drawing, which a thread writes, while results.json is half written."""
+    before = signal.getsignal(number)
+    files = sys.modules["vitruvian.images"]
+    write, begun = files.write_atomically, []
+
+    def slowly(path: Path, write_it: Any) -> None:
+        def half_first(part: Path) -> None:
+            part.write_bytes(b"half")
+            if not begun:
+                begun.append(sorted(one.name for one in part.parent.iterdir()))
+                os.kill(os.getpid(), number)
+                time.sleep(0.2)
+            write_it(part)
+
+        write(path, half_first)
+
+    monkeypatch.setattr(files, "write_atomically", slowly)
+    photos = [tmp_path / f"{index}.jpg" for index in range(60)]
+    for photo in photos:
+        photo.symlink_to(data.parent / "1.jpg")
+    given = ["predict", *map(str, photos), "--weights", str(weights), "--no-flip", "--batch-size", "1"]
+    assert main([*given, "--output", str(tmp_path / "out")]) == code
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"vitruvian: stopped by {number.name}")
+    for thread in threading.enumerate():  # the interpreter waits for them before it ends
+        if thread.name.startswith("ThreadPoolExecutor"):
+            thread.join(10)
+    assert any(name.startswith(".results.") for name in begun[0])
+    left = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert left
+    assert len(left) < 60
+    assert not [name for name in left if name.startswith(".") or name == "results.json"]
+    assert all(read_image(tmp_path / "out" / name).shape == (72, 88, 3) for name in left)
+    assert signal.getsignal(number) == before
+
+
+def test_signals_that_somebody_else_takes_are_left_to_them(monkeypatch: Any) -> None:
+    seen: list[Any] = []
+    monkeypatch.setitem(COMMANDS, "list", (lambda arguments: seen.append(signal.getsignal(signal.SIGHUP)) or 0, ""))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        assert main(["list"]) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert seen == [signal.SIG_IGN]
 
 
 PRINTING = """

@@ -109,6 +109,16 @@ def test_mistakes_are_answered_in_one_line(arguments: list[str], message: str) -
     assert "\n" not in str(raised.value)
 
 
+def test_what_stands_behind_two_strokes_is_no_option() -> None:
+    parser = Parser("try", "Tries.")
+    parser.add_argument("names", nargs="+")
+    parser.add_argument("--name-of-it")
+    options = parser.read(["--name_of_it", "x", "--", "--odd_name", "-y", "--name_of_it=z"])
+    assert (options.names, options.name_of_it) == (["--odd_name", "-y", "--name_of_it=z"], "x")
+    with pytest.raises(InputError, match="no option --odd-name"):
+        parser.read(["--odd_name", "--", "a"])
+
+
 def test_help_has_every_field_with_its_description_and_default(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         read("--help")
@@ -136,7 +146,7 @@ def test_options_that_are_needed_before_the_others() -> None:
     assert first_value(arguments, "--config") == "run.yaml"
     assert first_value(["--config=run.yaml", "--help"], "--config") == "run.yaml"
     assert first_value(["--conf", "run.yaml"], "--config") == ""
-    with pytest.raises(InputError, match="argument --config: expected one argument"):
+    with pytest.raises(InputError, match=r"^argument --config: expected one argument \(see vitruvian --help\)$"):
         first_value(["--config"], "--config")
     assert wants_help(["--steps", "3", "-h"])
     assert not wants_help(arguments)

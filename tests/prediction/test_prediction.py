@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import threading
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +26,7 @@ from vitruvian.experiment import Experiment, View
 from vitruvian.images import write_image
 from vitruvian.methods import METHODS, build, experiment_to_dict
 from vitruvian.metrics.oks import rescore
-from vitruvian.prediction import Predictor, Runner, load, shipped
+from vitruvian.prediction import Predictor, Runner, choose_device, load, shipped
 from vitruvian.skeletons import LSP
 
 
@@ -258,10 +262,65 @@ def test_load_says_what_is_wrong(checkpoint: Path, monkeypatch: pytest.MonkeyPat
         load(checkpoint.parent / "theirs.pth")
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:99", "cuda:-1"])
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "cuda:-1", "cpu:3", "meta", "hpu", ""])
 def test_devices_that_are_not_there(device: str, checkpoint: Path) -> None:
-    with pytest.raises(InputError, match=r"device '.*' is (unknown|not there)"):
+    with pytest.raises(InputError, match=rf"^device '{device}' is (unknown|not there); available: auto, cpu"):
         load(checkpoint, device)
+
+
+@pytest.mark.parametrize("kind", ["mps", "xpu", "cuda"])
+def test_devices_by_what_the_machine_has(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device(kind))
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+    assert choose_device(kind) == torch.device(kind)
+    assert choose_device(f"{kind}:1") == torch.device(kind, 1)
+    assert choose_device("cpu:0") == choose_device(torch.device("cpu")) == torch.device("cpu")
+    assert choose_device("auto").type == ("cuda" if kind == "cuda" else "cpu")
+    other = "mps" if kind == "xpu" else "xpu"
+    for name in (f"{kind}:2", other):
+        with pytest.raises(InputError, match=f"'{name}' is not there; available: auto, cpu, {kind}:0, {kind}:1$"):
+            choose_device(name)
+
+
+def test_pixels_are_let_go_when_the_network_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = []
+
+    def crop(*arguments: Any) -> crops.Crops:
+        found = crop_people(*arguments)
+        kept.append(weakref.ref(found.pixels))
+        return found
+
+    monkeypatch.setattr(prediction, "crop_people", crop)
+    monkeypatch.setattr(prediction, "num_threads", lambda: 1)
+    image, boxes, _ = scene(0)
+    stream = finder().predict_stream([image] * 5, [boxes] * 5, batch_size=2)
+    next(stream)  # the network has the second photo while the first one is handed out
+    assert [pixels() is None for pixels in kept[:2]] == [True, True]
+    stream.close()
+
+
+def test_threads_end_with_the_stream() -> None:
+    image, boxes, _ = scene(0)
+    before = threading.active_count()
+    stream = finder().predict_stream([image] * 50, [boxes] * 50)
+    next(stream)
+    stream.close()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(
+    "name", ["hf-hub:timm/resnet18.a1_in1k", "local-dir:/etc", "timm/resnet18", "..\\resnet18", ""]
+)
+def test_networks_from_elsewhere_are_refused(name: str, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint of somebody else's must not make timm read a folder or ask the hub."""
+    state, values = checkpoints.load(checkpoint)
+    values["method"]["backbone"]["name"] = name
+    checkpoints.save(checkpoint, state, values)
+    monkeypatch.setattr("timm.create_model", None)
+    message = f"{checkpoint}: method.backbone: name is {name!r}, expected one of timm's networks"
+    with pytest.raises(InputError, match=re.escape(message)):
+        load(checkpoint)
 
 
 def test_importing_the_package_imports_nothing_else() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from colour_finder import finder, scene
+from colour_finder import Finder, finder, scene
 
 from vitruvian.errors import InputError
 from vitruvian.images import read_image, write_image
@@ -71,6 +71,39 @@ def test_boxes_of_a_detection_file(photos: list[Path], tmp_path: Path) -> None:
     assert report.lines()[1] == "the boxes name nobody in 1 photo: nothing was looked for there"
     assert (report.photos, report.people, report.empty) == (2, 2, 1)
     assert (tmp_path / "out" / "summer.png").exists()
+
+
+def test_boxes_with_a_low_score_are_left_out_and_counted(photos: list[Path], tmp_path: Path) -> None:
+    boxes = {790: (BOXES, np.array([0.5, 0.29])), "summer.png": (BOXES, np.array([0.1, 0.2]))}
+    report = predict_files(
+        finder("box"), photos[::2], tmp_path, boxes, drawings=False, progress=False, box_threshold=0.3
+    )
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [record["score"] for record in results] == [0.5]
+    assert report.lines()[1:] == [
+        "the boxes name nobody in 1 photo: nothing was looked for there",
+        "3 boxes left out, with a score below 0.3 (--box-threshold)",
+    ]
+
+
+@pytest.mark.parametrize(("threshold", "faint"), [(None, 1), (0.0, 0), (0.95, 2)])
+def test_people_too_faint_to_be_drawn_are_counted(
+    threshold: float | None, faint: int, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second person's spots are half as bright as the first one's."""
+    predictor = finder()
+    assert predictor.drawn_above == Finder.drawn_above == 0.2
+    monkeypatch.setattr(predictor, "drawn_above", 0.6)
+    report = predict_files(predictor, photos[:1], tmp_path / "out", BOXES, threshold=threshold, progress=False)
+    people = "1 person" if faint == 1 else "2 people"
+    limit = 0.6 if threshold is None else threshold
+    said = f"{people} not drawn: no joint has a score above {limit:g} (--threshold)"
+    assert report.lines()[1:] == ([said] if faint else [])
+    drawn = (read_image(tmp_path / "out" / photos[0].name) != read_image(photos[0])).any()
+    assert drawn == (faint < 2)
+    assert not predict_files(
+        predictor, photos[:1], tmp_path, BOXES, threshold=0.95, drawings=False, progress=False
+    ).faint
 
 
 def test_no_people_at_all_is_an_empty_list(photos: list[Path], tmp_path: Path) -> None:
@@ -164,7 +197,7 @@ def test_a_photo_that_cannot_be_drawn_keeps_its_results(
 
 
 def test_an_output_that_is_a_file_is_refused(photos: list[Path]) -> None:
-    with pytest.raises(InputError, match=r"790\.png: cannot be made \(File exists\); choose another output folder"):
+    with pytest.raises(InputError, match=r"790\.png: no folder can be made there \(File exists\); choose"):
         predict_files(finder(), photos[:1], photos[0], drawings=False)
 
 

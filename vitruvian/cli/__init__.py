@@ -4,18 +4,47 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
 
-from vitruvian.cli.commands import evaluate_command, import_command, list_command, predict_command, train_command
+from vitruvian.cli.commands import import_command, list_command, predict_command, train_command
+from vitruvian.cli.evaluate import evaluate_command
 from vitruvian.errors import InputError, nearest_name
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal that asks the program to end: it does as after Ctrl-C, and leaves nothing half written."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number = number
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command and returns the exit code: 0 done, 2 bad input, 130 interrupted, 141 nobody reads the output."""
+    """Runs a command and returns the exit code.
+
+    0 done, 2 bad input, 130 interrupted, 141 nobody reads the output, 143 terminated (128 + the signal).
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be no text
+    try:
+        with stop_on_signals():
+            return complaining(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt as interrupt:
+        print("vitruvian:", str(interrupt) or "interrupted", file=sys.stderr)
+        return 128 + interrupt.number if isinstance(interrupt, Stopped) else 130
+
+
+def complaining(arguments: list[str]) -> int:
+    """Runs a command; what its user can put right is said in one line."""
     try:
         try:
-            code = run(list(sys.argv[1:] if arguments is None else arguments))
+            code = run(arguments)
         except SystemExit as left:  # argparse has printed help
             code = int(left.code or 0)
         sys.stdout.flush()
@@ -23,16 +52,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print("vitruvian:", " ".join(str(error).splitlines()), file=sys.stderr)
         return 2
-    except KeyboardInterrupt as interrupt:
-        print("vitruvian:", str(interrupt) or "interrupted", file=sys.stderr)
-        return 130
     except OSError as error:
+        if error.filename is not None:
+            name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
+            print(f"vitruvian: {name}: {error.strerror}; check the path and its permissions", file=sys.stderr)
+            return 2
         if error.errno not in (errno.EPIPE, errno.ENOSPC) or not output_is_broken():
             raise
         if error.errno == errno.EPIPE:
             return 141
         print(f"vitruvian: the output cannot be written ({error.strerror}); free some space", file=sys.stderr)
         return 2
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Meanwhile the signals that would end the program at once raise Stopped, unless somebody else takes them."""
+
+    def stop(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a second one would disturb the tidying
+        raise Stopped(number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    own = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        own = []
+    for number in own:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in own:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def output_is_broken() -> bool:

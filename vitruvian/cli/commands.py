@@ -1,28 +1,36 @@
-"""What each command of the command line does: its options, and the library's functions that it calls.
+"""What each command but `evaluate` does: its options, and the library's functions that it calls.
 
 Whatever a command needs is imported when it runs, so that `--help` comes at once.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vitruvian.cli.options import Parser, add_fields, fields_of, first_value, given_values, parse, wants_help
+from vitruvian.cli.options import (
+    DEFAULT_WEIGHTS,
+    Parser,
+    add_device,
+    add_fields,
+    add_prediction,
+    fields_of,
+    first_value,
+    given_values,
+    parse,
+    wants_help,
+    whole_number,
+)
 from vitruvian.errors import InputError, nearest_name
 
 if TYPE_CHECKING:
-    from vitruvian.data.labels import Labels
-    from vitruvian.evaluation.scoring import PckhWay
     from vitruvian.experiment import Experiment
-    from vitruvian.prediction import Predictor
 
-DEFAULT_WEIGHTS = "person"
-"""The shipped network that is used when none is named."""
+BOX_THRESHOLD = 0.3
+"""Score from which a detected box is taken for a person: detection files also list hundreds of guesses a photo."""
 
 
 def predict_command(arguments: list[str]) -> int:
@@ -31,14 +39,19 @@ def predict_command(arguments: list[str]) -> int:
     if options.box and options.boxes:
         raise InputError("--box and --boxes were both given; give the boxes in one of the two ways")
     boxes: Any = [[parse(text, float, "--box") for text in box] for box in options.box] or None
-    threshold = parse(options.threshold, float, "--threshold")
+    if options.box_threshold is not None and not options.boxes:
+        raise InputError("--box-threshold is for the scores in a file of boxes; give --boxes FILE, or leave it out")
+    threshold = None if options.threshold is None else parse(options.threshold, float, "--threshold")
+    box_threshold = parse(options.box_threshold or str(BOX_THRESHOLD), float, "--box-threshold")
+
+    from vitruvian.images import list_images
+
+    photos, problems = list_images(options.photos)
 
     from vitruvian.data.boxes import read_boxes
-    from vitruvian.images import list_images
     from vitruvian.prediction import load
     from vitruvian.prediction.files import predict_files
 
-    photos = list_images(options.photos)
     if options.boxes:
         boxes = read_boxes(options.boxes)
     predictor = load(options.weights, options.device)
@@ -51,7 +64,9 @@ def predict_command(arguments: list[str]) -> int:
         options.batch_size,
         threshold,
         options.drawings,
+        box_threshold=box_threshold,
     )
+    report.failed[:0] = problems
     print("\n".join(report.lines()))
     return 2 if report.failed else 0
 
@@ -70,7 +85,10 @@ def predict_parser() -> Parser:
     corners = ("X0", "Y0", "X1", "Y1")
     add("--box", nargs=4, metavar=corners, action="append", default=[], help="a person in each photo, px; repeatable")
     add("--output", metavar="FOLDER", default="predictions", help="where the results go (default: predictions)")
-    add("--threshold", metavar="SCORE", default="0.2", help="joints above this score are drawn (default: 0.2)")
+    floor = f"leave out boxes of --boxes FILE with a score below this (default: {BOX_THRESHOLD})"
+    add("--box-threshold", metavar="SCORE", help=floor)
+    drawn = "draw joints with a score above this; results.json has them all (default: 0.2; for sar, whose scores are"
+    add("--threshold", metavar="SCORE", help=f"{drawn} shares of a map and small, 0, which draws them all)")
     add("--no-drawings", dest="drawings", action="store_false", help="only write results.json")
     add_prediction(parser)
     return parser
@@ -167,119 +185,6 @@ def with_joints(experiment: Experiment, whose: str, recipe: str) -> Experiment:
     )
 
 
-def evaluate_command(arguments: list[str]) -> int:
-    """vitruvian evaluate --data FILE ..."""
-    parser = evaluate_parser()
-    if wants_help(arguments) and not first_value(arguments, "--weights"):
-        parser.print_help()
-        return 0
-
-    from vitruvian.data.reading import read_labels
-    from vitruvian.evaluation.scoring import figures_table, missing_figures, score_results, without_nan
-    from vitruvian.files import write_atomically
-
-    if first_value(arguments, "--results"):
-        options = parser.read(arguments)
-        scores = options.json or Path(options.results).with_suffix(".scores.json")
-        labels = read_labels(options.data, options.images, keep_content=True)
-        figures = score_results(options.results, labels, pckh_way(options))
-        figures = {"data": options.data, "results": options.results, **figures}
-    else:
-        predictor, weights, options = predictor_to_evaluate(parser, arguments)
-        scores = options.json or Path(options.output, "scores.json")
-        labels = read_labels(options.data, options.images, keep_content=True)
-        figures = {"weights": weights, **predict_and_score(predictor, labels, options)}
-        print(f"{weights} on {options.data}, {len(labels.photos)} photos: " + conditions(figures))
-    write_atomically(scores, lambda temporary: temporary.write_text(json.dumps(without_nan(figures), indent=1) + "\n"))
-    print(f"{figures['people']} people annotated, {figures['poses']} poses found\n")
-    print("\n\n".join(part for part in (figures_table(figures), *missing_figures(figures, labels)) if part))
-    print(f"\nresults in {figures['results']}, scores in {scores}")
-    return 0
-
-
-def evaluate_parser() -> Parser:
-    """The options of `vitruvian evaluate` beside those of the network's method."""
-    parser = Parser(
-        "evaluate",
-        "Predicts everybody in a data set into a file of COCO results, and scores the file.\n"
-        "--weights NAME --help also names the fields of that network's method, which options can change.",
-        "--data FILE [options]",
-    )
-    add = parser.add_argument
-    add("--data", "--dataset.path", metavar="FILE", required=True, help="annotations to score against")
-    add("--images", metavar="FOLDER", default="", help="the photos (default: the usual places beside the annotations)")
-    add("--weights", metavar="NAME|FILE", help=f"the network (default: {DEFAULT_WEIGHTS})")
-    add("--detections", metavar="FILE", default="", help="detected boxes as COCO JSON (default: the annotated boxes)")
-    add(
-        "--output",
-        metavar="FOLDER",
-        default="evaluation",
-        help="for results.json and scores.json (default: evaluation)",
-    )
-    add("--json", metavar="FILE", help="for the scores alone, in place of scores.json")
-    add("--results", metavar="FILE", help="score this file of COCO results instead of predicting")
-    modes = "box_keypoint, box_rle, box or keypoint"
-    add("--score", metavar="MODE", help=f"what a person's score is made of: {modes} (default: the network's own)")
-    ways = "inclusive, as MPII's own evaluation; or mmpose, where an error of just 0.5 heads is wrong"
-    add("--pckh", metavar="WAY", default="inclusive", help=f"how PCKh counts: {ways} (default: inclusive)")
-    add_prediction(parser)
-    return parser
-
-
-def predictor_to_evaluate(parser: Parser, arguments: list[str]) -> tuple[Predictor, str, argparse.Namespace]:
-    """The network with the options' changes to its method, its file, and all options."""
-    from vitruvian import checkpoints
-    from vitruvian.methods import build_empty, experiment_from_dict
-    from vitruvian.prediction import Predictor, checkpoint_path
-    from vitruvian.runs import changed
-
-    weights = checkpoint_path(first_value(arguments, "--weights") or DEFAULT_WEIGHTS)
-    state, values = checkpoints.load(weights)
-    experiment = experiment_from_dict(values, str(weights))
-    fields = [one for one in fields_of(experiment) if one.name.startswith("method.")]
-    add_fields(parser, fields)
-    options = parser.read(arguments)
-    experiment = changed(experiment, given_values(fields, options), "the options")
-    method = build_empty(experiment)
-    checkpoints.load_state(method, state, weights)
-    return Predictor(method, experiment, options.device), str(weights), options
-
-
-def predict_and_score(predictor: Predictor, labels: Labels, options: argparse.Namespace) -> dict[str, Any]:
-    """Figures of a network on labels, by way of a results file."""
-    from vitruvian.data.boxes import read_boxes
-    from vitruvian.evaluation import evaluate
-    from vitruvian.metrics.oks import ScoreMode
-
-    boxes = read_boxes(options.detections, labels) if options.detections else None
-    mode = parse(options.score, ScoreMode, "--score") if options.score else None
-    results = make_folder(options.output) / "results.json"
-    figures = evaluate(predictor, labels, results, boxes, options.flip, options.batch_size, mode, pckh_way(options))
-    return {**figures, "detections": options.detections}
-
-
-def pckh_way(options: argparse.Namespace) -> PckhWay:
-    """How PCKh is counted."""
-    from vitruvian.evaluation.scoring import PckhWay
-
-    return parse(options.pckh, PckhWay, "--pckh")
-
-
-def conditions(figures: dict[str, Any]) -> str:
-    """Under which conditions figures were obtained, in words."""
-    boxes = f"boxes of {figures['detections']}" if figures["detections"] else "annotated boxes with score 1"
-    return f"{boxes}, flip {'on' if figures['flip'] else 'off'}, person score {figures['score']}"
-
-
-def make_folder(path: str | Path) -> Path:
-    """The folder `path`, made if it is not there; raises InputError where it cannot be."""
-    try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: no folder can be made there ({error.strerror}); choose another") from None
-    return Path(path)
-
-
 def import_command(arguments: list[str]) -> int:
     """vitruvian import-weights FILE RECIPE --output OUT.safetensors"""
     parser = Parser(
@@ -355,25 +260,3 @@ def columns(rows: list[list[str]]) -> str:
     """Rows of text with their columns below each other; empty without rows."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
-
-
-def add_prediction(parser: Parser) -> None:
-    """The options for how photos are looked at."""
-    flip = "look at the mirrored crops too: more accurate, twice the time (default: --flip)"
-    parser.add_argument("--flip", action="store_true", default=True, help=flip)
-    parser.add_argument("--no-flip", dest="flip", action="store_false", help="only look at the crops as they are")
-    size = "people at a time (default: what suits the device)"
-    parser.add_argument("--batch-size", metavar="N", type=whole_number, help=size)
-    add_device(parser)
-
-
-def add_device(parser: Parser) -> None:
-    """The option for where to compute."""
-    parser.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1 (default: auto)")
-
-
-def whole_number(text: str) -> int:
-    """A whole number from 1, for options."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
-    return int(text)

@@ -1,4 +1,4 @@
-"""Command line options for an experiment: one typed option a field.
+"""Command line options: a parser with answers in one line, and for an experiment one typed option a field.
 
 The dataclasses say all there is to say: an option's name is the field's place in the tree, its type the field's, its
 help the field's line under "Attributes:" in the docstring, its default what the recipe has.
@@ -17,6 +17,9 @@ from typing import Any, NamedTuple, NoReturn
 
 from vitruvian.errors import InputError, nearest_name
 
+DEFAULT_WEIGHTS = "person"
+"""The shipped network that is used when none is named."""
+
 NOT_OPTIONS = ("skeleton",)
 """Fields that no option sets: the recipe or the data say which joints there are."""
 
@@ -29,7 +32,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, command: str, description: str, usage: str = "[options]", add_help: bool = True) -> None:
         super().__init__(
-            prog=f"vitruvian {command}",
+            prog=f"vitruvian {command}".rstrip(),
             usage=f"vitruvian {command} {usage}",
             description=description,
             add_help=add_help,
@@ -41,16 +44,23 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message} (see {self.prog} --help)")
 
     def read(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """The options' values; raises InputError for an option that there is not, even where it stands for a value."""
-        return self.parse_args([self._checked(argument) for argument in arguments])
+        """The options' values; raises InputError for an option that there is not, even where it stands for a value.
+
+        What stands behind `--` is no option whatever it looks like.
+        """
+        end = arguments.index("--") if "--" in arguments else len(arguments)
+        return self.parse_args([*map(self._checked, arguments[:end]), *arguments[end:]])
+
+    def long_options(self) -> list[str]:
+        """All options with two strokes."""
+        return [option for option in self._option_string_actions if option.startswith("--")]
 
     def _checked(self, argument: str) -> str:
         """The argument with the option in it, if it is one, as it was declared."""
-        if not argument.startswith("--") or argument == "--":
+        if not argument.startswith("--"):
             return argument
         name, equals, value = argument.partition("=")
-        name = name.replace("_", "-")
-        known = [option for option in self._option_string_actions if option.startswith("--")]
+        name, known = name.replace("_", "-"), self.long_options()
         if name not in known:
             raise InputError(f"{self.prog} has no option {name}; the nearest is {nearest_name(name, known)}")
         return name + equals + value
@@ -201,3 +211,27 @@ def parse(text: str, kind: Any, option: str) -> Any:
     if not math.isfinite(value):
         raise InputError(f"{option} is {text!r}, expected a finite number")
     return value
+
+
+def add_prediction(parser: Parser) -> None:
+    """The options for how photos are looked at."""
+    flip = "look at the mirrored crops too: more accurate, twice the time (default: --flip)"
+    parser.add_argument("--flip", action="store_true", default=True, help=flip)
+    parser.add_argument("--no-flip", dest="flip", action="store_false", help="only look at the crops as they are")
+    size = "people at a time (default: what suits the device)"
+    parser.add_argument("--batch-size", metavar="N", type=whole_number, help=size)
+    add_device(parser)
+
+
+def add_device(parser: Parser) -> None:
+    """The option for where to compute."""
+    parser.add_argument(
+        "--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1, mps ... (default: auto)"
+    )
+
+
+def whole_number(text: str) -> int:
+    """A whole number from 1, for options."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)

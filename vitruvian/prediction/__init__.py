@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -38,7 +39,7 @@ def load(name_or_path: str | Path, device: str = "auto") -> Predictor:
     Args:
         name_or_path: a shipped network (see `shipped`) or the path of a checkpoint that training or `import-weights`
             wrote. Where a name could be both, it is the shipped network's.
-        device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:1".
+        device: "auto" (a GPU of CUDA if there is one), or one of `available_devices`; "cuda" is the first GPU.
 
     Raises:
         InputError: there is no such network, the file is damaged or of another program, or there is no such device.
@@ -72,17 +73,26 @@ def checkpoint_path(name_or_path: str | Path) -> Path:
 
 
 def choose_device(name: str | torch.device) -> torch.device:
-    """The device that a name stands for; raises InputError if there is none."""
-    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    """The device that a name stands for; raises InputError that names the available ones if there is none."""
+    available = available_devices()
     if str(name) == "auto":
-        return torch.device("cuda" if available else "cpu")
+        return torch.device("cuda" if "cuda:0" in available else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise InputError(f"device {name!r} is unknown; give auto, cpu, cuda or cuda:1") from None
-    if device.type == "cuda" and (device.index or 0) >= available:
-        raise InputError(f"device {str(name)!r} is not there: {available or 'no'} GPU that PyTorch can use; give cpu")
+        raise InputError(f"device {str(name)!r} is unknown; available: auto, {', '.join(available)}") from None
+    if device.type == "cpu" and not device.index:
+        return torch.device("cpu")
+    if f"{device.type}:{device.index or 0}" not in available:
+        raise InputError(f"device {str(name)!r} is not there; available: auto, {', '.join(available)}")
     return device
+
+
+def available_devices() -> list[str]:
+    """The CPU, and each accelerator that PyTorch can use: cuda:0, cuda:1, mps:0, xpu:0."""
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    count = torch.accelerator.device_count() if accelerator else 0
+    return ["cpu", *(f"{accelerator.type}:{index}" for index in range(count) if accelerator)]
 
 
 class Prediction(NamedTuple):
@@ -99,7 +109,7 @@ class Waiting:
     """A photo whose people the network has not all seen yet."""
 
     name: str
-    crops: Crops | None
+    crops: Crops | None  # without pixels once the network has them all
     error: InputError | None  # where there are no crops
     found: list[np.ndarray]  # N, once none is missing: (K, 3 or 4) points and score of each joint, pixels of the crop
     missing: int  # of the N
@@ -121,6 +131,7 @@ class Predictor:
         self.experiment, self.skeleton, self.framing = experiment, experiment.skeleton, method.config.framing
         if self.framing.kind != "crop":
             raise ValueError(f"the network takes a {self.framing.kind}, expected one that takes crops of people")
+        self.drawn_above = method.drawn_above
         self.device = choose_device(device)
         width, height = self.framing.size
         example = torch.rand(1, 3, height, width, device=next(method.parameters()).device)
@@ -182,7 +193,7 @@ class Predictor:
         people: deque[tuple[Waiting, int]] = deque()  # not seen yet
         running: deque[Batch] = deque()
         photos = in_order(self._crop, numbered(images, boxes), num_threads())
-        with Runner(self.method, flip) as runner:
+        with Runner(self.method, flip) as runner, closing(photos):
             for photo in photos:
                 waiting.append(photo)
                 people.extend((photo, person) for person in range(photo.missing))
@@ -210,6 +221,9 @@ class Predictor:
     def _run(self, runner: Runner, members: list[tuple[Waiting, int]], running: deque[Batch]) -> None:
         """Starts the network on people of any photos."""
         pixels = torch.from_numpy(np.stack([photo.crops.pixels[person] for photo, person in members if photo.crops]))
+        for photo, person in members:
+            if photo.crops and person == len(photo.crops) - 1:
+                photo.crops = replace(photo.crops, pixels=np.empty(0, np.uint8))
         if self.device.type == "cuda":
             pixels = pixels.pin_memory()
         pixels = pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
@@ -251,8 +265,12 @@ class Runner:
         if self.threads > 1:
             everybody = Barrier(self.threads)
             self.pool = ThreadPoolExecutor(self.threads, initializer=partial(torch.set_num_threads, 1))
-            for _ in self.pool.map(lambda _: everybody.wait(), range(self.threads)):
-                pass
+            try:
+                for _ in self.pool.map(lambda _: everybody.wait(), range(self.threads)):
+                    pass
+            except BaseException:  # an interrupt: nobody would ever wake those who wait
+                everybody.abort()
+                raise
             torch.set_num_threads(self.threads)  # a thread's own choice counts for those that start later, too
         return self
 

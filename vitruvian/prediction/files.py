@@ -21,7 +21,7 @@ from vitruvian.crops import in_order, num_threads
 from vitruvian.data.boxes import PERSON, Boxes
 from vitruvian.draw import draw_poses
 from vitruvian.errors import InputError
-from vitruvian.files import write_atomically
+from vitruvian.files import make_folder, write_atomically
 from vitruvian.images import WRITABLE, read_image, write_image
 from vitruvian.prediction import Prediction, Predictor
 from vitruvian.sample import Poses
@@ -40,6 +40,10 @@ class Report:
     people: int = 0
     whole: int = 0  # photos that were taken as one person, for they came without boxes
     empty: int = 0  # photos for which the file of boxes has none
+    unsure: int = 0  # boxes of the file that were left out because of their score
+    faint: int = 0  # people of whom no joint was drawn because of their scores
+    box_threshold: float = 0.0
+    threshold: float = 0.0
     failed: list[str] = field(default_factory=list)  # why, one line a photo, with its path
     undrawn: list[str] = field(default_factory=list)  # photos with results, but without a drawing, and why
 
@@ -53,6 +57,12 @@ class Report:
             )
         if self.empty:
             said.append(f"the boxes name nobody in {counted(self.empty, 'photo')}: nothing was looked for there")
+        if self.unsure:
+            boxes = counted(self.unsure, "box", "boxes")
+            said.append(f"{boxes} left out, with a score below {self.box_threshold:g} (--box-threshold)")
+        if self.faint:
+            people = counted(self.faint, "person", "people")
+            said.append(f"{people} not drawn: no joint has a score above {self.threshold:g} (--threshold)")
         for what, reasons in (("failed", self.failed), ("not drawn", self.undrawn)):
             said += [f"{what}: {reason}" for reason in reasons]
         if self.failed:
@@ -67,9 +77,10 @@ def predict_files(
     boxes: Boxes | Sequence[Sequence[float]] | np.ndarray | None = None,
     flip: bool = True,
     batch_size: int | None = None,
-    threshold: float = 0.2,
+    threshold: float | None = None,
     drawings: bool = True,
     progress: bool = True,
+    box_threshold: float = 0.0,
 ) -> Report:
     """Predicts any number of photos into the folder `output`.
 
@@ -86,23 +97,27 @@ def predict_files(
             for every photo; None: each whole photo is one person.
         flip: also look at the mirrored crops.
         batch_size: people at a time; None: see `Predictor.predict`.
-        threshold: score above which a joint is drawn; the results hold all.
+        threshold: score above which a joint is drawn; the results hold all. None: the method's own, `drawn_above`.
         drawings: whether to draw at all.
         progress: show a bar.
+        box_threshold: boxes of `read_boxes` with a score below it are left out.
 
     Raises:
         InputError: the boxes are of other photos, a drawing would replace a photo, or the disk takes no more.
     """
     output = Path(output)
     names = unique_names(photos)
+    threshold = predictor.drawn_above if threshold is None else threshold
+    report = Report(output / RESULTS, box_threshold=box_threshold, threshold=threshold)
     if isinstance(boxes, Mapping):
-        of_photos: list[Any] = match_boxes(photos, boxes)
+        matched = match_boxes(photos, boxes)
+        of_photos: list[Any] = [found[found[:, 4] >= box_threshold] for found in matched]
+        report.unsure = sum(map(len, matched)) - sum(map(len, of_photos))
     else:
         of_photos = [boxes] * len(photos)
     targets = [output / drawing_name(name) for name in names] if drawings else [None] * len(photos)
     check_targets(photos, targets)
     make_folder(output)
-    report = Report(output / RESULTS)
     predictions = predictor.predict_stream(photos, of_photos, flip, batch_size)
     draw = partial(draw_photo, skeleton=predictor.skeleton, threshold=threshold)
     image_ids = image_ids_of(names)
@@ -116,7 +131,7 @@ def predict_files(
         ):
             separator = "["
             for (prediction, undrawn), image_id, of_photo in zip(bar, image_ids, of_photos):
-                note(report, prediction, of_photo, undrawn)
+                note(report, prediction, of_photo, undrawn, drawings)
                 for record in records(image_id, prediction.poses):
                     file.write(separator + "\n" + json.dumps(record))
                     separator = ","
@@ -144,7 +159,7 @@ def draw_photo(
     return prediction, ""
 
 
-def note(report: Report, prediction: Prediction, boxes: Any, undrawn: str) -> None:
+def note(report: Report, prediction: Prediction, boxes: Any, undrawn: str, drawings: bool) -> None:
     """Counts one photo."""
     if prediction.poses is None:
         report.failed.append(str(prediction.error))
@@ -153,6 +168,7 @@ def note(report: Report, prediction: Prediction, boxes: Any, undrawn: str) -> No
     report.people += len(prediction.poses)
     report.whole += boxes is None
     report.empty += boxes is not None and not len(prediction.poses)
+    report.faint += int((prediction.poses.joint_scores <= report.threshold).all(1).sum()) if drawings else 0
     if undrawn:
         report.undrawn.append(undrawn)
 
@@ -229,14 +245,6 @@ def check_targets(photos: Sequence[Path], targets: Sequence[Path | None]) -> Non
     for target in targets:
         if target is not None and os.path.realpath(target) in paths:
             raise InputError(f"the drawing {target} would replace that photo; choose another output folder")
-
-
-def make_folder(folder: Path) -> None:
-    """Makes a folder, and those that it is in; raises InputError if that cannot be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another output folder") from error
 
 
 def bar_interval() -> float:

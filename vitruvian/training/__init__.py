@@ -25,6 +25,7 @@ from vitruvian.errors import InputError
 from vitruvian.experiment import Experiment, Method
 from vitruvian.files import write_atomically
 from vitruvian.methods import build, build_empty
+from vitruvian.prediction import choose_device
 from vitruvian.runs import RUN, write_run
 from vitruvian.skeletons import joint_difference
 from vitruvian.training.optimisation import parameter_groups
@@ -205,17 +206,15 @@ def find_device(device: str, processes: int) -> str:
 
     Raises InputError when there is no such device, or not one for each process.
     """
-    kind, _, index = device.partition(":")
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if kind not in ("cpu", "cuda") or (index and (kind == "cpu" or not index.isdecimal())):
-        raise InputError(f"device {device!r} is unknown; give auto, cpu, cuda or cuda:0")
+    chosen = choose_device(device)
+    if chosen.type not in ("cpu", "cuda"):
+        raise InputError(f"device {device!r}: training runs on cpu and cuda; give one of them")
     found = torch.cuda.device_count()
-    if kind == "cuda" and max(processes, int(index or 0) + 1) > found:
+    if chosen.type == "cuda" and processes > found:
         raise InputError(f"device {device!r} with {processes} processes: {found} GPUs were found")
-    if index and processes > 1:
+    if chosen.index is not None and processes > 1:
         raise InputError(f"device {device!r} is one GPU, but there are {processes} processes; give cuda")
-    return device
+    return str(chosen)
 
 
 def launched(processes: int) -> tuple[int, int]:

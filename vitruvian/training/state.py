@@ -11,7 +11,7 @@ import torch
 
 from vitruvian.errors import InputError
 from vitruvian.experiment import Experiment
-from vitruvian.files import write_atomically
+from vitruvian.files import make_folder, write_atomically
 from vitruvian.methods import experiment_to_dict
 
 STATE = "state.pt"
@@ -47,10 +47,7 @@ def prepare_folder(output: Path, resume: bool) -> None:
             f"{output} holds {held} but no {STATE}, without which nothing resumes bit for bit; train into another "
             f"folder with training.start_from {output / held}"
         )
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{output}: no folder can be made there ({error.strerror}); choose another") from error
+    make_folder(output)
     for name in (STATE, LAST, BEST):
         for temporary in output.glob(f".{Path(name).stem}.*{Path(name).suffix}"):
             temporary.unlink(missing_ok=True)
