@@ -18,7 +18,7 @@ from vitruvian.evaluation.scoring import aligned, figures_table, missing_figures
 from vitruvian.geometry import Framing
 from vitruvian.metrics.wholebody import split
 from vitruvian.sample import People, Photo, Poses
-from vitruvian.skeletons import COCO, COCO_WHOLEBODY, LSP, MPII
+from vitruvian.skeletons import COCO, COCO_WHOLEBODY, COFW, LSP, MPII
 
 CATEGORY = 3
 JOINT_SCORES = np.linspace(0.3, 0.9, LSP.num_joints)
@@ -294,6 +294,49 @@ def test_kept_content_is_not_read_again(labels: Labels, tmp_path: Path) -> None:
     kept = read_labels(labels.path, keep_content=True)
     labels.path.unlink()
     assert evaluate(Oracle(kept), kept, tmp_path / "results.json")["AP"] == 1
+
+
+def test_crowded_photos_have_figures_of_their_own(labels: Labels, tmp_path: Path) -> None:
+    content = json.loads(labels.path.read_text())
+    for image, crowded in zip(content["images"], (0.1, 0.5, 0.9)):
+        image["crowdIndex"] = crowded
+    for record in content["annotations"]:
+        del record["area"]
+    labels.path.write_text(json.dumps(content))
+    crowded = read_labels(labels.path)
+    figures = evaluate(Oracle(crowded, {3: (0.0, 90.0)}), crowded, tmp_path / "results.json")
+    assert (figures["AP_easy"], figures["AP_medium"], figures["AP_hard"]) == (1, 0, -1)
+    assert figures_table(figures).splitlines()[3:5] == [
+        "CrowdPose, per cent        AP_easy  AP_medium  AP_hard",
+        "by how crowded a photo is   100.00       0.00        -",
+    ]
+
+
+def test_faces_have_an_nme(tmp_path: Path) -> None:
+    points = np.random.default_rng(0).uniform(20, 180, (3, COFW.num_joints, 2)).round().astype(np.float32)
+    points[:, 9] = points[:, 8] + [30, 40]  # the eyes: 50 px
+    visibility = np.full((3, COFW.num_joints), 2, np.int8)
+    visibility[2, 8], points[2, 8] = 0, np.nan  # a face of no known size
+    people = People(
+        keypoints=points,
+        visibility=visibility,
+        boxes=np.array([[10, 10, 190, 190]] * 3, np.float32),
+        areas=np.full(3, 9000, np.float32),
+        ignored=np.zeros(3, bool),
+    )
+    photo = Photo(tmp_path / "a.jpg", "a.jpg", (200, 200), people, (0, 1, 2))
+    labels = Labels(tmp_path / "faces.json", COFW, (photo,), content=[])
+    records = []
+    for index, off in ((0, 2.0), (1, 8.0)):
+        triples = np.concatenate([points[index] + [off, 0], np.ones((COFW.num_joints, 1))], 1)
+        record = {"image_id": "a.jpg", "category_id": 1, "score": 1.0, "annotation_id": index}
+        records.append({**record, "keypoints": triples.flatten().tolist()})
+    figures = score_results(results_file(tmp_path, records), labels)
+    assert (figures["NME"], figures["FR@0.1"]) == pytest.approx((0.1, 0.5))
+    assert "faces, per cent" in figures_table(figures)
+    assert missing_figures(figures, labels) == []
+    one = score_results(results_file(tmp_path, records[:1]), labels)
+    assert (one["NME"], one["FR@0.1"], without_nan(one)["NME"]) == (float("inf"), 0.5, None)
 
 
 def test_a_part_of_the_photos(labels: Labels, tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
-"""Parity of single measures: PCK of each kind, AUC, EPE, NME, MPJPE, OKS between poses and suppression by it."""
+"""Parity of single measures: PCK of each kind, AUC, EPE, NME, MPJPE, OKS between poses, suppression; and of crops."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from vitruvian.geometry import boxes_from_xywh, centre_and_scale, crop_matrix, fix_aspect, transform_points
 from vitruvian.metrics.mpjpe import MESH_JOINTS, action_of, align_similarity, mesh_pose, mpjpe, n_mpjpe, pa_mpjpe
 from vitruvian.metrics.nme import EYES, eye_distance, longer_side, nme, normalised_errors, per_image
-from vitruvian.metrics.oks import nearby_nms, oks_between, oks_nms, soft_oks_nms
+from vitruvian.metrics.oks import nearby_nms, oks_between, oks_nms, rescore, soft_oks_nms
 from vitruvian.metrics.pck import (
     auc,
     epe,
@@ -17,6 +18,7 @@ from vitruvian.metrics.pck import (
     pckh_curves,
     size_pck,
 )
+from vitruvian.skeletons import COCO_WHOLEBODY
 
 
 def mpii_pckh(case) -> None:
@@ -116,6 +118,32 @@ def oks_suppression(case) -> None:
         case.compare(name, kept)
 
 
+def whole_body_rescoring(case) -> None:
+    """The score of whole bodies from joints and box, and OKS-NMS over all 133 joints, some of which are duplicates."""
+    given, config = case.inputs, case.config
+    points = given["keypoints"][..., :2].copy()
+    for one, other in config["near_duplicates"]:
+        points[other] = points[one] + given["jitter"][other]
+    scores = rescore(given["box_score"], given["keypoint_score"], "box_keypoint", config["vis_thr"])
+    case.compare("score", scores)
+    case.compare("keep", oks_nms(points, scores, given["area"], COCO_WHOLEBODY.oks_sigmas, config["oks_thr"]))
+
+
+def crop_matrices(case) -> None:
+    """From boxes to centres, padded sizes in units of 200 px, and turned crops."""
+    given, config = case.inputs, case.config
+    size = tuple(config["image_size"])
+    centres, scales = centre_and_scale(boxes_from_xywh(given["bbox"]), config["padding"])
+    fixed = fix_aspect(scales, size)
+    case.compare("center", centres)
+    case.compare("scale", fixed / config["pixel_std"])
+    turned = zip(centres, fixed, given["rotation"].astype(float))
+    matrices = [crop_matrix(centre, scale, size, angle) for centre, scale, angle in turned]
+    case.compare("matrix", np.stack(matrices)[:, :2])
+    moved = [transform_points(points.astype(float), matrix) for points, matrix in zip(given["points"], matrices)]
+    case.compare("points", np.stack(moved))
+
+
 CASES = {
     ("evaluation", "mpii_pckh"): mpii_pckh,
     ("evaluation", "mpjpe"): mpjpe_family,
@@ -123,4 +151,6 @@ CASES = {
     ("evaluation", "oks_nms"): oks_suppression,
     ("evaluation", "pck_auc_epe"): pck_auc_epe,
     ("evaluation", "torso_pck"): torso_pck,
+    ("tcformer", "affine"): crop_matrices,
+    ("tcformer", "rescore"): whole_body_rescoring,
 }

@@ -12,7 +12,8 @@ import numpy as np
 from vitruvian.data.labels import Labels, field, numbers, read_json, trainable
 from vitruvian.data.reading import recognised
 from vitruvian.errors import InputError
-from vitruvian.metrics.coco import FIGURES, evaluate_coco
+from vitruvian.metrics.coco import CROWD_LEVELS, FIGURES, evaluate_coco, evaluate_crowdpose
+from vitruvian.metrics.nme import EYES, eye_distance, nme
 from vitruvian.metrics.pck import pckh, torso_pck
 from vitruvian.metrics.wholebody import evaluate_wholebody, joined
 from vitruvian.skeletons import COCO_WHOLEBODY, MPII
@@ -42,10 +43,10 @@ def score_results(results_path: str | Path, labels: Labels, pckh_way: PckhWay = 
 
     Returns:
         `people` and `poses`, how many; the ten figures of a COCO table (AP to AR_L), for a whole body those of all its
-        joints, and in `parts` those of body, foot, face, left_hand, right_hand and hand; `torso_pck@0.2`,
-        `torso_pck@0.1`, `torso_pck` (by joint) and `torso_lengths` (per cent of the people measured by each);
-        `PCKh@0.5`, `PCKh@0.1`, `PCKh@0.11`, `PCKh` (by the columns of an MPII table) and `PCKh_way`. What cannot be
-        computed is absent.
+        joints, and in `parts` those of body, foot, face, left_hand, right_hand and hand; for CrowdPose AP_easy,
+        AP_medium and AP_hard; for faces those of `nme`; `torso_pck@0.2`, `torso_pck@0.1`, `torso_pck` (by joint) and
+        `torso_lengths` (per cent of the people measured by each); `PCKh@0.5`, `PCKh@0.1`, `PCKh@0.11`, `PCKh` (by the
+        columns of an MPII table) and `PCKh_way`. What cannot be computed is absent.
 
     Raises:
         InputError: the file is missing, damaged, or of other photos or joints.
@@ -65,11 +66,16 @@ def score_results(results_path: str | Path, labels: Labels, pckh_way: PckhWay = 
 
 
 def similarity_figures(truth: dict[str, Any], path: Path, labels: Labels) -> dict[str, Any]:
-    """The figures by OKS: ten of all joints, and for a whole body the same of each of its `parts`."""
+    """The figures by OKS: ten of all joints, for a whole body of its `parts` too, for CrowdPose three levels."""
     if labels.skeleton.joints == COCO_WHOLEBODY.joints:
         by_part = evaluate_wholebody(truth, path)
         return {**by_part.pop("whole"), "parts": by_part}
-    return evaluate_coco(truth, path, labels.skeleton.oks_sigmas, use_area="area" in truth["annotations"][0])
+    has_areas, sigmas = "area" in truth["annotations"][0], labels.skeleton.oks_sigmas
+    figures = evaluate_coco(truth, path, sigmas, has_areas)
+    if not has_areas and all("crowdIndex" in image for image in truth["images"]):
+        by_level = evaluate_crowdpose(truth, path, sigmas)
+        figures |= {name: by_level[name] for name in CROWD_LEVELS}
+    return figures
 
 
 def coco_truth(labels: Labels) -> dict[str, Any] | None:
@@ -151,6 +157,8 @@ def person_figures(
     if set(TORSO) <= set(joints):
         boxes = np.concatenate([one.boxes for one in people])
         figures |= torso_figures(torso_pck(points, truth, visibility, boxes, joints), joints)
+    if labels.skeleton.name in EYES:
+        figures |= face_figures(points, truth, visibility, labels.skeleton.name)
     heads = [one.head_sizes for one in people if len(one)]
     if len(joints) == 16 and all(sizes is not None for sizes in heads):
         found = pckh(points, truth, visibility, np.concatenate(heads), inclusive=pckh_way == "inclusive")
@@ -158,6 +166,17 @@ def person_figures(
         figures |= {name: found.pop(mean) for mean, name in names.items()}
         figures |= {"PCKh": found, "PCKh_way": pckh_way}
     return figures
+
+
+def face_figures(points: np.ndarray, truth: np.ndarray, visibility: np.ndarray, skeleton: str) -> dict[str, float]:
+    """The figures of `nme`, whose arguments these are, of the faces whose outer corners of the eyes are labelled.
+
+    A face without a prediction has an infinite error.
+    """
+    sizes = eye_distance(truth, skeleton)
+    known = sizes > 0  # not NaN either
+    found = np.where(np.isnan(points), np.inf, points)
+    return nme(found[known], truth[known], sizes[known], visibility[known]) if known.any() else {}
 
 
 def torso_figures(found: dict[str, float], joints: tuple[str, ...]) -> dict[str, Any]:
@@ -172,7 +191,7 @@ def torso_figures(found: dict[str, float], joints: tuple[str, ...]) -> dict[str,
 
 def missing_figures(figures: dict[str, Any], labels: Labels) -> list[str]:
     """Why figures that one might look for are not there, one line each."""
-    if "torso_pck" not in figures and "PCKh" not in figures:
+    if not {"torso_pck", "PCKh", "NME"} & figures.keys():
         return ["no PCK: it is of people whose own boxes were looked into, in data with shoulders and hips"]
     if "PCKh" not in figures and labels.skeleton.joints == MPII.joints:
         return [f"no PCKh: the sizes of the heads are missing; put gt_{labels.path.stem}.mat beside {labels.path}"]
@@ -180,10 +199,10 @@ def missing_figures(figures: dict[str, Any], labels: Labels) -> list[str]:
 
 
 def without_nan(value: Any) -> Any:
-    """Figures for JSON, which has no NaN: None in its place."""
+    """Figures for JSON, which has neither NaN nor infinity: None in their place."""
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def figures_table(figures: dict[str, Any]) -> str:
@@ -193,6 +212,12 @@ def figures_table(figures: dict[str, Any]) -> str:
         rows = [["COCO, per cent", *FIGURES], ["all joints, by OKS", *shares_of_one(figures)]]
         rows += [[f"  {part.replace('_', ' ')}", *shares_of_one(own)] for part, own in figures.get("parts", {}).items()]
         blocks.append(rows)
+    if "AP_easy" in figures:
+        shares = ["-" if figures[name] < 0 else f"{100 * figures[name]:.2f}" for name in CROWD_LEVELS]
+        blocks.append([["CrowdPose, per cent", *CROWD_LEVELS], ["by how crowded a photo is", *shares]])
+    if "NME" in figures:
+        names = ("NME", "NME_points", "FR@0.08", "FR@0.1", "AUC@0.1")
+        blocks.append([["faces, per cent", *names], ["all landmarks", *(percent(100 * figures[n]) for n in names)]])
     if "torso_pck" in figures:
         by_joint = figures["torso_pck"]
         thresholds = list(next(iter(by_joint.values())))

@@ -102,7 +102,7 @@ def score_coco(
     """The figures of `evaluate_coco`, which says all else, with the curves that they are the means of."""
     dataset, poses = coco_dataset(truth, results, len(sigmas), use_area)
     if not dataset["annotations"]:
-        return Scores(dict.fromkeys(FIGURES, -1.0), -np.ones((10, 101, 3)), -np.ones((10, 3)))
+        return Scores(dict(zip(FIGURES, [-1.0] * len(FIGURES))), -np.ones((10, 101, 3)), -np.ones((10, 3)))
     from faster_coco_eval import COCO, COCOeval_faster  # here, for it takes a while to load
 
     people = COCO(dataset)  # it writes into the dicts that it is given

@@ -55,9 +55,9 @@ def oks(
         # The nearest point of the enlarged box; the distance to it is 0 inside.
         nearest = np.clip(points, (corners[:, :2] - sides)[:, None], (corners[:, 2:] + sides)[:, None])
         squares = ((points - nearest) ** 2).sum(axis=3)
-        nowhere = ~labelled.any(axis=1)
-        similarity = np.where(nowhere[:, None], _similarity(squares, areas, sigmas), similarity)
-        labelled = labelled | nowhere[:, None]
+        nowhere = ~labelled.any(axis=1, keepdims=True)
+        similarity = np.where(nowhere, _similarity(squares, areas, sigmas), similarity)
+        labelled = labelled | nowhere
     count = labelled.sum(axis=1)
     return np.where(labelled, similarity, 0.0).sum(axis=2) / np.maximum(count, 1)
 
