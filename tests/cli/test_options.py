@@ -109,6 +109,14 @@ def test_mistakes_are_answered_in_one_line(arguments: list[str], message: str) -
     assert "\n" not in str(raised.value)
 
 
+def test_arguments_may_stand_on_both_sides_of_an_option() -> None:
+    parser = Parser("try", "Tries.")
+    parser.add_argument("photos", nargs="+")
+    parser.add_argument("--batch-size", type=int)
+    options = parser.read(["a.jpg", "--batch-size", "3", "b.jpg", "c.jpg"])
+    assert (options.photos, options.batch_size) == (["a.jpg", "b.jpg", "c.jpg"], 3)
+
+
 def test_what_stands_behind_two_strokes_is_no_option() -> None:
     parser = Parser("try", "Tries.")
     parser.add_argument("names", nargs="+")

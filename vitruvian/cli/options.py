@@ -48,7 +48,9 @@ class Parser(argparse.ArgumentParser):
 
         What stands behind `--` is no option whatever it looks like.
         """
-        end = arguments.index("--") if "--" in arguments else len(arguments)
+        if "--" not in arguments:
+            return self.parse_intermixed_args([self._checked(argument) for argument in arguments])
+        end = arguments.index("--")
         return self.parse_args([*map(self._checked, arguments[:end]), *arguments[end:]])
 
     def long_options(self) -> list[str]:
