@@ -13,7 +13,7 @@ from vitruvian.data.labels import read_json
 from vitruvian.errors import InputError
 from vitruvian.geometry import BOX_SHARE
 
-FIGURES = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "AR50", "AR75", "AR_M", "AR_L")
+FIGURES: tuple[str, ...] = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "AR50", "AR75", "AR_M", "AR_L")
 """The figures of a COCO keypoint table, in its order: fractions of 1."""
 
 CROWD_FIGURES = ("AP", "AP50", "AP75", "AR", "AR50", "AR75", "AP_easy", "AP_medium", "AP_hard")
