@@ -2,7 +2,8 @@
 
 Where nothing else is said, figures are those of MMPose's models on val, which ours are held to: COCO and whole body AP
 with a detector's boxes and flip test, MPII PCKh. None has been trained here; networks, losses and decoding reproduce
-MMPose's numbers (tests/test_parity.py). Batch sizes are for each of 8 GPUs.
+MMPose's numbers (tests/test_parity.py). Batch sizes are for each of 8 GPUs: on one, `--training.accumulate 8` takes
+the place of `--processes 8`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from vitruvian.skeletons import COCO, COCO_WHOLEBODY, MPII
 def coco_resnet50() -> Experiment:
     """SimpleBaseline, ResNet-50, 256x192, COCO.
 
-    vitruvian train heatmap/coco_resnet50 --data person_keypoints_train2017.json
+    vitruvian train heatmap/coco_resnet50 --data person_keypoints_train2017.json --processes 8
 
     Published: AP 71.8 (MMPose's COCO table).
     Cost: 210 epochs on 8 GPUs x 64; hours not published.
@@ -37,7 +38,7 @@ def coco_resnet50() -> Experiment:
 def coco_resnet50_384() -> Experiment:
     """SimpleBaseline, ResNet-50, 384x288, COCO.
 
-    vitruvian train heatmap/coco_resnet50_384 --data person_keypoints_train2017.json
+    vitruvian train heatmap/coco_resnet50_384 --data person_keypoints_train2017.json --processes 8
 
     Published: AP 73.1 (MMPose's COCO table).
     Cost: 210 epochs on 8 GPUs x 64; hours not published.
@@ -49,7 +50,7 @@ def coco_resnet50_384() -> Experiment:
 def coco_resnet50_dark() -> Experiment:
     """SimpleBaseline with DARK, ResNet-50, 256x192, COCO.
 
-    vitruvian train heatmap/coco_resnet50_dark --data person_keypoints_train2017.json
+    vitruvian train heatmap/coco_resnet50_dark --data person_keypoints_train2017.json --processes 8
 
     Published: AP 72.4 (MMPose's COCO table).
     Cost: 210 epochs on 8 GPUs x 64; hours not published.
@@ -61,7 +62,7 @@ def coco_resnet50_dark() -> Experiment:
 def coco_resnet50_ablation() -> Experiment:
     """SimpleBaseline as SAR's ablations train it (SAR, supplement): ResNet-50, 256x192, COCO, 2 GPUs x 160.
 
-    vitruvian train heatmap/coco_resnet50_ablation --data person_keypoints_train2017.json
+    vitruvian train heatmap/coco_resnet50_ablation --data person_keypoints_train2017.json --processes 2
 
     Evaluate as its rows do, with annotated boxes and no flip test:
 
@@ -79,7 +80,7 @@ def coco_resnet50_ablation() -> Experiment:
 def coco_hrnet_w32() -> Experiment:
     """HRNet-W32, 256x192, COCO.
 
-    vitruvian train heatmap/coco_hrnet_w32 --data person_keypoints_train2017.json
+    vitruvian train heatmap/coco_hrnet_w32 --data person_keypoints_train2017.json --processes 8
 
     Published: AP 74.9 (MMPose's COCO table).
     Cost: 210 epochs on 8 GPUs x 64; hours not published.
@@ -91,7 +92,7 @@ def coco_hrnet_w32() -> Experiment:
 def coco_hrnet_w32_384() -> Experiment:
     """HRNet-W32, 384x288, COCO.
 
-    vitruvian train heatmap/coco_hrnet_w32_384 --data person_keypoints_train2017.json
+    vitruvian train heatmap/coco_hrnet_w32_384 --data person_keypoints_train2017.json --processes 8
 
     Published: AP 76.1 (MMPose's COCO table).
     Cost: 210 epochs on 8 GPUs x 64; hours not published.
@@ -103,7 +104,7 @@ def coco_hrnet_w32_384() -> Experiment:
 def coco_hrnet_w48() -> Experiment:
     """HRNet-W48, 256x192, COCO.
 
-    vitruvian train heatmap/coco_hrnet_w48 --data person_keypoints_train2017.json
+    vitruvian train heatmap/coco_hrnet_w48 --data person_keypoints_train2017.json --processes 8
 
     Published: AP 75.6 (MMPose's COCO table).
     Cost: 210 epochs on 8 GPUs x 32; hours not published.
@@ -115,7 +116,7 @@ def coco_hrnet_w48() -> Experiment:
 def coco_hrnet_w48_384() -> Experiment:
     """HRNet-W48, 384x288, COCO.
 
-    vitruvian train heatmap/coco_hrnet_w48_384 --data person_keypoints_train2017.json
+    vitruvian train heatmap/coco_hrnet_w48_384 --data person_keypoints_train2017.json --processes 8
 
     Published: AP 76.7 (MMPose's COCO table).
     Cost: 210 epochs on 8 GPUs x 32; hours not published.
@@ -127,7 +128,7 @@ def coco_hrnet_w48_384() -> Experiment:
 def coco_hrnet_w48_dark() -> Experiment:
     """HRNet-W48 with DARK, 256x192, COCO.
 
-    vitruvian train heatmap/coco_hrnet_w48_dark --data person_keypoints_train2017.json
+    vitruvian train heatmap/coco_hrnet_w48_dark --data person_keypoints_train2017.json --processes 8
 
     Published: AP 76.4 (MMPose's COCO table).
     Cost: 210 epochs on 8 GPUs x 32; hours not published.
@@ -139,7 +140,7 @@ def coco_hrnet_w48_dark() -> Experiment:
 def coco_hrnet_w48_dark_384() -> Experiment:
     """HRNet-W48 with DARK, 384x288, COCO.
 
-    vitruvian train heatmap/coco_hrnet_w48_dark_384 --data person_keypoints_train2017.json
+    vitruvian train heatmap/coco_hrnet_w48_dark_384 --data person_keypoints_train2017.json --processes 8
 
     Published: AP 77.2 (MMPose's COCO table).
     Cost: 210 epochs on 8 GPUs x 32; hours not published.
@@ -151,7 +152,7 @@ def coco_hrnet_w48_dark_384() -> Experiment:
 def coco_hrnet_w48_udp() -> Experiment:
     """HRNet-W48 with UDP, 256x192, COCO.
 
-    vitruvian train heatmap/coco_hrnet_w48_udp --data person_keypoints_train2017.json
+    vitruvian train heatmap/coco_hrnet_w48_udp --data person_keypoints_train2017.json --processes 8
 
     Published: AP 76.8 (MMPose's COCO table).
     Cost: 210 epochs on 8 GPUs x 32; hours not published.
@@ -163,7 +164,7 @@ def coco_hrnet_w48_udp() -> Experiment:
 def coco_hrnet_w48_udp_384() -> Experiment:
     """HRNet-W48 with UDP, 384x288, COCO.
 
-    vitruvian train heatmap/coco_hrnet_w48_udp_384 --data person_keypoints_train2017.json
+    vitruvian train heatmap/coco_hrnet_w48_udp_384 --data person_keypoints_train2017.json --processes 8
 
     Published: AP 77.3 (MMPose's COCO table).
     Cost: 210 epochs on 8 GPUs x 32; hours not published.
@@ -176,7 +177,7 @@ def coco_vit_small() -> Experiment:
     """ViTPose-S, 256x192, COCO, from an MAE-pretrained transformer.
 
     vitruvian train heatmap/coco_vit_small --data person_keypoints_train2017.json --method.backbone.weights
-    mae_pretrained_vit_small.pth
+    mae_pretrained_vit_small.pth --processes 8
 
     Published: AP 73.9 (MMPose); AP 72.4, AP50 92.1, AP75 80.8 (SAR, supplement, ViT table, row "heatmap").
     Cost: 210 epochs on 8 GPUs x 64; hours not published.
@@ -196,7 +197,7 @@ def coco_vit_small() -> Experiment:
 def mpii_resnet50() -> Experiment:
     """SimpleBaseline, ResNet-50, 256x256, MPII.
 
-    vitruvian train heatmap/mpii_resnet50 --data mpii_train.json
+    vitruvian train heatmap/mpii_resnet50 --data mpii_train.json --processes 8
 
     Published: PCKh@0.5 88.2, PCKh@0.1 28.6 (MMPose); 87.1, 25.4 (SAR, supplement, MPII table).
     Cost: 210 epochs on 8 GPUs x 64; hours not published.
@@ -215,7 +216,7 @@ def mpii_resnet50() -> Experiment:
 def mpii_hrnet_w48() -> Experiment:
     """HRNet-W48, 256x256, MPII.
 
-    vitruvian train heatmap/mpii_hrnet_w48 --data mpii_train.json
+    vitruvian train heatmap/mpii_hrnet_w48 --data mpii_train.json --processes 8
 
     Published: PCKh@0.5 90.1, PCKh@0.1 33.7 (MMPose; SAR, supplement, MPII table).
     Cost: 210 epochs on 8 GPUs x 32; hours not published.
@@ -227,7 +228,7 @@ def mpii_hrnet_w48() -> Experiment:
 def wholebody_resnet50() -> Experiment:
     """SimpleBaseline, ResNet-50, 384x288, COCO-WholeBody.
 
-    vitruvian train heatmap/wholebody_resnet50 --data coco_wholebody_train_v1.0.json
+    vitruvian train heatmap/wholebody_resnet50 --data coco_wholebody_train_v1.0.json --processes 8
 
     Published: AP 57.4 of the whole body (MMPose's COCO-WholeBody table).
     Cost: 210 epochs on 8 GPUs x 64; hours not published.
@@ -239,7 +240,7 @@ def wholebody_resnet50() -> Experiment:
 def wholebody_hrnet_w48() -> Experiment:
     """HRNet-W48, 384x288, COCO-WholeBody.
 
-    vitruvian train heatmap/wholebody_hrnet_w48 --data coco_wholebody_train_v1.0.json
+    vitruvian train heatmap/wholebody_hrnet_w48 --data coco_wholebody_train_v1.0.json --processes 8
 
     Published: AP 63.2 of the whole body; body 72.2, feet 69.6, face 77.6, hands 58.7 (MMPose's COCO-WholeBody
     table).

@@ -1,7 +1,8 @@
 """The published rows of heatmaps with offsets as runnable experiments.
 
 Figures are AP on COCO val with a detector's boxes and flip test. None has been trained here; networks, losses and
-decoding reproduce the published code's numbers (tests/test_parity.py). Batch sizes are for each of 8 GPUs.
+decoding reproduce the published code's numbers (tests/test_parity.py). Batch sizes are for each of 8 GPUs: on one,
+`--training.accumulate 8` takes the place of `--processes 8`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from vitruvian.skeletons import COCO
 def coco_hrnet_w32() -> Experiment:
     """HRNet-W32 with UDP's combined targets, 256x192, COCO.
 
-    vitruvian train heatmap_offset/coco_hrnet_w32 --data person_keypoints_train2017.json
+    vitruvian train heatmap_offset/coco_hrnet_w32 --data person_keypoints_train2017.json --processes 8
 
     Published: AP 75.9 (MMPose's COCO table, row "UDP, combined").
     Cost: 210 epochs on 8 GPUs x 64; hours not published.

@@ -1,7 +1,8 @@
 """The published rows of integral regression as runnable experiments.
 
 Figures are AP on COCO val with a detector's boxes and flip test (MMPose). None has been trained here; networks, losses
-and decoding reproduce MMPose's numbers (tests/test_parity.py). Batch sizes are for each of 8 GPUs.
+and decoding reproduce MMPose's numbers (tests/test_parity.py). Batch sizes are for each of 8 GPUs: on one,
+`--training.accumulate 8` takes the place of `--processes 8`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from vitruvian.skeletons import COCO
 def coco_resnet50_ipr() -> Experiment:
     """IPR, ResNet-50 with three deconvolutions, 256x256, COCO.
 
-    vitruvian train integral/coco_resnet50_ipr --data person_keypoints_train2017.json
+    vitruvian train integral/coco_resnet50_ipr --data person_keypoints_train2017.json --processes 8
 
     Published: AP 63.3 (MMPose's COCO table, row "IPR").
     Cost: 210 epochs on 8 GPUs x 64; hours not published.
@@ -34,7 +35,7 @@ def coco_resnet50_ipr() -> Experiment:
 def coco_resnet50_dsnt() -> Experiment:
     """DSNT, ResNet-50 with three deconvolutions, 256x256, COCO.
 
-    vitruvian train integral/coco_resnet50_dsnt --data person_keypoints_train2017.json
+    vitruvian train integral/coco_resnet50_dsnt --data person_keypoints_train2017.json --processes 8
 
     Published: AP 67.4 (MMPose's COCO table, row "DSNT").
     Cost: 210 epochs on 8 GPUs x 64; hours not published.
@@ -47,7 +48,7 @@ def coco_resnet50_dsnt() -> Experiment:
 def coco_resnet50_debiased() -> Experiment:
     """Debiased integral regression, ResNet-50 with three deconvolutions, 256x256, COCO.
 
-    vitruvian train integral/coco_resnet50_debiased --data person_keypoints_train2017.json
+    vitruvian train integral/coco_resnet50_debiased --data person_keypoints_train2017.json --processes 8
 
     Published: AP 67.5 (MMPose's COCO table, row "debiased").
     Cost: 210 epochs on 8 GPUs x 64; hours not published.

@@ -1,7 +1,7 @@
 """The published rows of direct regression as runnable experiments.
 
 None has been trained here; network, loss and decoding reproduce MMPose's numbers (tests/test_parity.py). Batch sizes
-are for each of 8 GPUs.
+are for each of 8 GPUs: on one, `--training.accumulate 8` takes the place of `--processes 8`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vitruvian.skeletons import COCO, MPII
 def coco_resnet50() -> Experiment:
     """DeepPose, ResNet-50, 256x192, COCO.
 
-    vitruvian train regression/coco_resnet50 --data person_keypoints_train2017.json
+    vitruvian train regression/coco_resnet50 --data person_keypoints_train2017.json --processes 8
 
     Published: AP 54.1 on val with detectors' boxes and flip test (MMPose's COCO table).
     Cost: 210 epochs on 8 GPUs x 64; hours not published.

@@ -2,7 +2,8 @@
 
 Figures are AP on COCO val with detectors' boxes and flip test, and PCKh@0.5 / PCKh@0.1 on MPII val. None of the
 published rows has been trained here; networks, losses and decoding reproduce both codes' numbers
-(tests/test_parity.py). Batch sizes are for each of 8 GPUs.
+(tests/test_parity.py). Batch sizes are for each of 8 GPUs: on one, `--training.accumulate 8` takes the place of
+`--processes 8`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from vitruvian.skeletons import COCO, MPII
 def coco_resnet50() -> Experiment:
     """RLE of MMPose, ResNet-50, 256x192, COCO.
 
-    vitruvian train rle/coco_resnet50 --data person_keypoints_train2017.json
+    vitruvian train rle/coco_resnet50 --data person_keypoints_train2017.json --processes 8
 
     Published: AP 70.6 (MMPose's COCO table).
     Cost: 210 epochs on 8 GPUs x 64; hours not published.
@@ -38,7 +39,7 @@ def coco_resnet50() -> Experiment:
 def coco_resnet50_pretrained() -> Experiment:
     """RLE of MMPose, ResNet-50, 256x192, COCO, from the backbone of a heatmap network.
 
-    vitruvian train rle/coco_resnet50_pretrained --data person_keypoints_train2017.json
+    vitruvian train rle/coco_resnet50_pretrained --data person_keypoints_train2017.json --processes 8
 
     Put MMPose's file of that name, or that of another heatmap network, beside the run, or give its path as
     --method.backbone.weights.
@@ -66,7 +67,7 @@ def coco_resnet50_no_residual() -> Experiment:
 def coco_resnet50_authors() -> Experiment:
     """RLE in the authors' form, ResNet-50, 256x192, COCO.
 
-    vitruvian train rle/coco_resnet50_authors --data person_keypoints_train2017.json
+    vitruvian train rle/coco_resnet50_authors --data person_keypoints_train2017.json --processes 8
 
     Two details are not followed: their boxes end one pixel earlier, and their half-body views need one joint more
     of the upper half.
@@ -98,7 +99,7 @@ def coco_resnet50_authors() -> Experiment:
 def coco_resnet101() -> Experiment:
     """RLE of MMPose, ResNet-101, 256x192, COCO.
 
-    vitruvian train rle/coco_resnet101 --data person_keypoints_train2017.json
+    vitruvian train rle/coco_resnet101 --data person_keypoints_train2017.json --processes 8
 
     Published: AP 72.2 (MMPose's COCO table).
     Cost: 210 epochs on 8 GPUs x 64; hours not published.
@@ -110,7 +111,7 @@ def coco_resnet101() -> Experiment:
 def coco_resnet152() -> Experiment:
     """RLE of MMPose, ResNet-152, 256x192, COCO.
 
-    vitruvian train rle/coco_resnet152 --data person_keypoints_train2017.json
+    vitruvian train rle/coco_resnet152 --data person_keypoints_train2017.json --processes 8
 
     Published: AP 73.1 (MMPose's COCO table).
     Cost: 210 epochs on 8 GPUs x 64; hours not published.
@@ -122,7 +123,7 @@ def coco_resnet152() -> Experiment:
 def coco_resnet152_384() -> Experiment:
     """RLE of MMPose, ResNet-152, 384x288, COCO.
 
-    vitruvian train rle/coco_resnet152_384 --data person_keypoints_train2017.json
+    vitruvian train rle/coco_resnet152_384 --data person_keypoints_train2017.json --processes 8
 
     Published: AP 74.9 (MMPose's COCO table).
     Cost: 210 epochs on 8 GPUs x 64; hours not published.

@@ -1,6 +1,7 @@
 """The rows of SAR's tables, and what this project trains, as runnable experiments.
 
 Each docstring gives the table and row, the command, the published figure, the cost, and what this project measured.
+Batch sizes are for each GPU: on one, `--training.accumulate 2` takes the place of `--processes 2`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def coco_resnet50() -> Experiment:
     """SAR, ResNet-50 with three deconvolutions, 384x288, COCO: the released configuration.
 
     vitruvian train sar/coco_resnet50 --data person_keypoints_train2017.json --dataset.val-path
-    person_keypoints_val2017.json
+    person_keypoints_val2017.json --processes 2
 
     Published: the main paper's COCO table; its figures were not at hand when this was written.
     Cost: 210 epochs on 2 GPUs x 96; hours not published.
@@ -56,7 +57,7 @@ def coco_resnet50() -> Experiment:
 def coco_hrnet_w48() -> Experiment:
     """SAR, HRNet-W48 without deconvolution, 384x288, COCO: the released configuration.
 
-    vitruvian train sar/coco_hrnet_w48 --data person_keypoints_train2017.json
+    vitruvian train sar/coco_hrnet_w48 --data person_keypoints_train2017.json --processes 2
 
     Its head has 3,332 weights.
 
@@ -77,7 +78,7 @@ def coco_hrnet_w48() -> Experiment:
 def wholebody_hrnet_w48() -> Experiment:
     """SAR, HRNet-W48, 133 keypoints, 384x288, COCO-WholeBody: the released configuration.
 
-    vitruvian train sar/wholebody_hrnet_w48 --data coco_wholebody_train_v1.0.json
+    vitruvian train sar/wholebody_hrnet_w48 --data coco_wholebody_train_v1.0.json --processes 2
 
     Its head has 26,068 weights.
 
@@ -92,7 +93,7 @@ def wholebody_hrnet_w48() -> Experiment:
 def coco_resnet50_ablation() -> Experiment:
     """SAR as its ablations train it: ResNet-50, 256x192, COCO, 140 epochs (supplement).
 
-    vitruvian train sar/coco_resnet50_ablation --data person_keypoints_train2017.json
+    vitruvian train sar/coco_resnet50_ablation --data person_keypoints_train2017.json --processes 2
 
     Evaluate as its rows do, with annotated boxes and no flip test:
 
