@@ -110,7 +110,8 @@ def test_a_limit_of_the_system_on_file_sizes(tmp_path):
 
 def test_files_that_are_no_checkpoint_of_ours(tmp_path):
     path = tmp_path / "w48.pth"
-    hint = rf"run `vitruvian import-weights {re.escape(str(path))}` to make a checkpoint of it"
+    command = f"vitruvian import-weights {path} RECIPE --output OUT.safetensors (vitruvian list names the recipes)"
+    hint = re.escape(f"make a checkpoint of it: {command}")
     with pytest.raises(InputError, match=r"w48.pth: there is no such file"):
         load(path)
     torch.save({"state_dict": network().state_dict()}, path)

@@ -27,6 +27,7 @@ from vitruvian.images import read_image
 from vitruvian.methods import METHODS, build, experiment_from_dict, experiment_to_dict, recipes
 from vitruvian.methods.sar import recipes as sar_recipes
 from vitruvian.runs import write_run
+from vitruvian.skeletons import skeleton_from_names
 
 PEOPLE = 3
 
@@ -98,7 +99,7 @@ def test_commands_are_not_guessed(capsys: Capture) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_and_no_abbreviations(command: str, capsys: Capture) -> None:
     assert f"usage: vitruvian {command}" in succeeds(capsys, command, "--help")
-    needed = {"train": ["sar/lspet_resnet18"], "predict": ["a.jpg"], "import-weights": ["a.pth", "sar/x"]}
+    needed = {"train": ["sar/lspet_resnet18"], "predict": ["a.jpg"], "import-weights": ["a.pth", "sar/person"]}
     if command != "evaluate":  # its options depend on the network, see below
         assert "no option --hel; the nearest is --" in fails(capsys, command, *needed.get(command, []), "--hel")
 
@@ -529,8 +530,12 @@ def test_weights_of_another_network_are_refused(capsys: Capture, data: Path, tmp
     torch.save({"backbone.conv1.weight": torch.zeros(2, 3)}, tmp_path / "theirs.pth")
     output = tmp_path / "ours.safetensors"
     message = fails(capsys, "import-weights", tmp_path / "theirs.pth", "sar/lspet_resnet18", "--output", output)
-    assert message.startswith(f"{tmp_path}/theirs.pth: the checkpoint does not fit the network: tensors ")
-    assert message.endswith("; perhaps it is of another recipe than sar/lspet_resnet18")
+    assert message.startswith(f"{tmp_path}/theirs.pth: the weights do not fit the network: tensors ")
+    assert message.endswith(
+        "; perhaps it is of another recipe than sar/lspet_resnet18, of other fields (vitruvian import-weights FILE "
+        "sar/lspet_resnet18 --help) or of other joints (--joints)"
+    )
+    assert message.count("theirs.pth") == 1
     assert not output.exists()
     assert "there is no such file" in fails(
         *(capsys, "import-weights", tmp_path / "no.pth", "sar/lspet_resnet18", "--output", output)
@@ -538,7 +543,39 @@ def test_weights_of_another_network_are_refused(capsys: Capture, data: Path, tmp
     assert "the nearest is 'sar/lspet_resnet18" in fails(
         *(capsys, "import-weights", tmp_path / "theirs.pth", "sar/lspet_resnet", "--output", output)
     )
-    assert "the following arguments are required: --output" in fails(capsys, "import-weights", "a.pth", "sar/x")
+    assert "the nearest is 'sar/" in fails(capsys, "import-weights", "a.pth", "sar/x")
+    assert "the following arguments are required: --output" in fails(
+        *(capsys, "import-weights", "a.pth", "sar/lspet_resnet18")
+    )
+
+
+def test_networks_that_no_recipe_is_of_are_imported_by_options(
+    capsys: Capture, data: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    experiment = small_experiment(data)
+    monkeypatch.setattr(sar_recipes, "lspet_resnet18", recipe := lambda: experiment)
+    recipe.__module__ = sar_recipes.__name__
+    content = json.loads(data.read_text())
+    content["categories"][0] |= {"name": "animal", "keypoints": ["nose", "left_paw", "right_paw"]}
+    (tmp_path / "paws.json").write_text(json.dumps(content))
+    other = replace(
+        experiment,
+        method=replace(experiment.method, deconv_channels=(6, 10), deconv_kernels=(4, 2), flip="exact"),
+        skeleton=skeleton_from_names("animal", ["nose", "left_paw", "right_paw"], []),
+    )
+    own = build(other).state_dict()
+    theirs = {name.replace("backbone.network.", "backbone."): tensor for name, tensor in own.items()}
+    torch.save(theirs, tmp_path / "paws.pth")
+    command = ("import-weights", "--method.flip", "exact", tmp_path / "paws.pth", "sar/lspet_resnet18")
+    joints = ("--joints", tmp_path / "paws.json", "--output", tmp_path / "paws.safetensors")
+    deconvolutions = ("--method.deconv-channels", "6", "10", "--method.deconv-kernels")
+    succeeds(capsys, *command, *deconvolutions, "4", "2", *joints)
+    state, values = checkpoints.load(tmp_path / "paws.safetensors")
+    assert experiment_to_dict(experiment_from_dict(values, "it")) == experiment_to_dict(other)
+    assert state.keys() == own.keys()
+    assert "deconv_kernels has 3" in fails(*(capsys, *command, *deconvolutions, "4", "2", "3", *joints))
+    assert "the nearest is --method.flip" in fails(capsys, *command, "--method.flop", "exact", *joints)
+    assert "--method.deconv-channels" in succeeds(capsys, *command, "--help")
 
 
 # leaving

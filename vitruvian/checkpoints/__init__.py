@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -86,7 +87,10 @@ def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     Raises InputError when there is no such file, it is damaged, or it is not one of Vitruvian's.
     """
     path = Path(path)
-    remedy = f"run `vitruvian import-weights {path}` to make a checkpoint of it"
+    remedy = (
+        f"make a checkpoint of it: vitruvian import-weights {shlex.quote(str(path))} RECIPE --output OUT.safetensors "
+        "(vitruvian list names the recipes)"
+    )
     if file_kind(path) != "safetensors":
         read_foreign(path)  # says what is wrong with a file that nobody can read
         raise InputError(f"{path} is a file of another program, not a checkpoint of Vitruvian's: {remedy}")
@@ -169,7 +173,7 @@ def fit_state(
     rename: Callable[[str], str | None],
     unused: Mapping[str, str],
     ours_without_counterpart: Mapping[str, str] | None = None,
-    path: str | Path = "the checkpoint",
+    path: str | Path = "",
 ) -> Fitted:
     """Puts a reference's tensors under our names: each is used exactly once or dropped for a stated reason.
 
@@ -177,7 +181,7 @@ def fit_state(
     expressions for whole names, of the reference's and of ours, to the reason why they have no partner. An unused
     name is not renamed. Values come in our tensors' dtype and on the CPU or wherever the reference has them.
 
-    Raises InputError that names tensors missing, left over, taken twice, or of another shape or kind.
+    Raises InputError that names tensors missing, left over, taken twice, or of another shape or kind, and `path`.
     """
     state: dict[str, torch.Tensor] = {}
     dropped: dict[str, str] = {}
@@ -206,7 +210,7 @@ def fit_state(
         "taken twice": twice,
         "of another shape or kind": shapes,
     }
-    _raise_on(problems, f"{path} does not fit the network")
+    _raise_on(problems, f"{path} does not fit the network" if path else "the weights do not fit the network")
     kept = {name: reason for name, reason in without.items() if reason}
     return Fitted({n: state.get(n, own.detach().clone()) for n, own in module_state.items()}, dropped, kept)
 

@@ -187,29 +187,40 @@ def with_joints(experiment: Experiment, whose: str, recipe: str) -> Experiment:
 
 def import_command(arguments: list[str]) -> int:
     """vitruvian import-weights FILE RECIPE --output OUT.safetensors"""
-    parser = Parser(
-        "import-weights",
-        "Makes a checkpoint of the weights that another program has trained.",
-        "FILE RECIPE --output OUT.safetensors",
-    )
-    parser.add_argument("file", metavar="FILE", help="PyTorch, pickle, NumPy or safetensors file; no code in it is run")
-    parser.add_argument("recipe", metavar="RECIPE", help="what network they are of (vitruvian list)")
-    parser.add_argument("--output", metavar="FILE", required=True, help="the checkpoint to write, .safetensors")
+    parser = import_parser()
+    recipe = recipe_among(arguments) if len(arguments) > 1 else ""  # --help alone comes at once
+    fields = [one for one in fields_of(find_recipe(recipe)()) if one.name.startswith("method.")] if recipe else []
+    add_fields(parser, fields)
     options = parser.read(arguments)
+    experiment = find_recipe(options.recipe)()
 
+    from dataclasses import replace
     from importlib import import_module
 
     from vitruvian import checkpoints
     from vitruvian.checkpoints.foreign import read_foreign
+    from vitruvian.data.reading import read_skeleton
+    from vitruvian.files import check_place
     from vitruvian.methods import build_empty, experiment_to_dict, method_name
+    from vitruvian.runs import changed
 
-    experiment = find_recipe(options.recipe)()
+    check_place(options.output)
+    experiment = changed(experiment, given_values(fields, options), "the options")
+    if options.joints:
+        experiment = replace(experiment, skeleton=read_skeleton(options.joints))
     names = import_module(f"vitruvian.methods.{method_name(experiment)}.weights")
     state = checkpoints.state_dict_of(read_foreign(options.file), options.file)
     try:
-        fitted = names.from_reference(state, build_empty(experiment))
+        method = build_empty(experiment)
+    except ValueError as error:  # of options that contradict each other
+        raise InputError(f"{options.recipe} with these options is no network: {error}") from None
+    try:
+        fitted = names.from_reference(state, method)
     except InputError as error:
-        raise InputError(f"{options.file}: {error}; perhaps it is of another recipe than {options.recipe}") from None
+        raise InputError(
+            f"{options.file}: {error}; perhaps it is of another recipe than {options.recipe}, of other fields "
+            f"(vitruvian import-weights FILE {options.recipe} --help) or of other joints (--joints)"
+        ) from None
     source = {"imported_from": Path(options.file).name}
     checkpoints.save(options.output, fitted.state, experiment_to_dict(experiment), source)
     print(f"{options.output}: {len(fitted.state)} tensors from {options.file}")
@@ -218,6 +229,33 @@ def import_command(arguments: list[str]) -> int:
             names = [name for name, given in reasons.items() if given == reason]
             print(f"{what}, {reason}: {', '.join(names)}")
     return 0
+
+
+def import_parser() -> Parser:
+    """The options of `vitruvian import-weights` beside those of the recipe's method."""
+    parser = Parser(
+        "import-weights",
+        "Makes a checkpoint of the weights that another program has trained. Options say in what the network differs\n"
+        "from RECIPE's, as in --method.backbone.name resnet101: import-weights FILE RECIPE --help names them.",
+        "FILE RECIPE --output OUT.safetensors [options]",
+    )
+    parser.add_argument("file", metavar="FILE", help="PyTorch, pickle, NumPy or safetensors file; no code in it is run")
+    parser.add_argument("recipe", metavar="RECIPE", help="what network they are of (vitruvian list)")
+    parser.add_argument("--output", metavar="FILE", required=True, help="the checkpoint to write, .safetensors")
+    whose = "annotations whose joints the network finds, in their order (default: the recipe's joints)"
+    parser.add_argument("--joints", metavar="DATA", help=whose)
+    return parser
+
+
+def recipe_among(arguments: list[str]) -> str:
+    """The recipe that stands among arguments, wherever; else what stands in its usual place, the second; or empty."""
+    from vitruvian.methods import recipes
+
+    names = recipes()
+    if found := next((argument for argument in arguments if argument in names), ""):
+        return found
+    usual = arguments[:2]
+    return usual[1] if len(usual) == 2 and not any(argument.startswith("-") for argument in usual) else ""
 
 
 def list_command(arguments: list[str]) -> int:
