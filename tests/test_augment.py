@@ -256,3 +256,25 @@ def test_erased_rectangles_cover_a_fiftieth_to_a_fifth() -> None:
     assert max(shares) < 0.25  # sides are rounded up
     assert min(ratios) > 1 / 3.6
     assert max(ratios) < 3.6
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("flip", 7.0, "flip is 7.0, expected a chance from 0 to 1"),
+        ("half_body", -0.1, "half_body is -0.1, expected a chance"),
+        ("shift_chance", 1.1, "shift_chance is 1.1, expected a chance"),
+        ("rotation_chance", 2.0, "rotation_chance is 2.0, expected a chance"),
+        ("blur", -1.0, "blur is -1.0, expected a chance"),
+        ("erase", 3.0, "erase is 3.0, expected a chance"),
+        ("half_body_joints", -2, "half_body_joints is -2, expected 0 or more"),
+        ("shift", -1.0, "shift is -1.0, expected a share of the box from 0 to 1"),
+        ("scale", 1.5, "scale is 1.5, expected 0 to below 1"),
+        ("scale", 1.0, "scale is 1.0, expected 0 to below 1"),
+        ("rotation", -30.0, "rotation is -30.0, expected 0 to 180 degrees"),
+        ("colour", 1.5, "colour is 1.5, expected a strength from 0 to 1"),
+    ],
+)
+def test_senseless_ranges_are_refused(field: str, value: float, expected: str) -> None:
+    with pytest.raises(ValueError, match=f"^{expected}"):
+        replace(Augmentation(), **{field: value})

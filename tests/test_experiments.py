@@ -224,6 +224,29 @@ def test_experiments_are_frozen_and_derived_by_replace() -> None:
         replace(experiment, seed=-2)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("layer_decay", -1.0, "layer_decay is -1.0, expected a factor above 0 and up to 1"),
+        ("gamma", -3.0, "gamma is -3.0, expected a factor above 0 and up to 1"),
+        ("warmup_factor", 5.0, "warmup_factor is 5.0, expected a share from 0 to 1"),
+        ("milestones", (3, -5), r"milestones is \(3, -5\), expected epochs from 1 on"),
+        ("learning_rate", 0.0, "learning_rate is 0.0, expected a number above 0"),
+        ("ema", 1.0, "ema is 1.0, expected a number below 1"),
+    ],
+)
+def test_senseless_training_is_refused(field: str, value: object, expected: str) -> None:
+    with pytest.raises(ValueError, match=f"^{expected}"):
+        replace(Training(), **{field: value})
+    assert Training(milestones=()).milestones == ()
+
+
+def test_a_network_whose_fields_do_not_fit_together_is_the_users_to_mend() -> None:
+    config = Config(framing=Framing(size=(32, 32)), deconv_channels=(), deconv_kernels=())
+    with pytest.raises(InputError, match=r"^sar cannot be built: framing.size is \(32, 32\), expected more"):
+        build_empty(Experiment(method=config, skeleton=LSP))
+
+
 def test_a_method_normalises_as_its_framing_says() -> None:
     framing = Framing(size=(32, 32), mean=(10.0, 20.0, 30.0), std=(2.0, 4.0, 5.0))
     method = Echo()

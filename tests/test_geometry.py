@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -217,3 +218,18 @@ def test_points_and_pixels_agree_through_a_written_photo(tmp_path: Path) -> None
     matrix = box_matrix(np.array([20.0, 10, 44, 30]), Framing(size=(96, 128)))
     found = spot(warp(read_image(path), matrix, (96, 128)))
     np.testing.assert_allclose(transform_points(found, np.linalg.inv(matrix)), [35, 17], atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("size", (64, 0), r"size is \(64, 0\), expected a width and a height of 2 px or more"),
+        ("size", (-64, 96), r"size is \(-64, 96\), expected"),
+        ("padding", 0.0, "padding is 0.0, expected a factor above 0"),
+        ("multiple", 0, "multiple is 0, expected 1 px or more"),
+        ("std", (1.0, -2.0, 3.0), r"std is \(1.0, -2.0, 3.0\), expected numbers above 0"),
+    ],
+)
+def test_framings_that_show_nothing_are_refused(field: str, value: object, expected: str) -> None:
+    with pytest.raises(ValueError, match=f"^{expected}"):
+        replace(Framing(), **{field: value})

@@ -23,8 +23,21 @@ def test_no_deconvolutions_change_nothing() -> None:
 
 
 def test_channels_without_kernels_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 deconvolution channels but 1 kernel sizes; give one each"):
+    with pytest.raises(ValueError, match="deconv_channels has 2 numbers and deconv_kernels has 1, expected as many"):
         deconvolutions(6, (8, 5), (4,))
+
+
+def test_deconvolutions_that_do_not_double_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"deconv_kernels is \(4, 5\), expected sizes of 2, 3 or 4"):
+        deconvolutions(6, (8, 5), (4, 5))
+    with pytest.raises(ValueError, match=r"deconv_channels is \(8, 0\), expected numbers from 1 on"):
+        deconvolutions(6, (8, 0), (4, 4))
+
+
+def test_maps_of_a_single_row_are_refused() -> None:
+    assert map_size((33, 40), 32, 0) == (2, 2)
+    with pytest.raises(ValueError, match=r"framing.size is \(32, 96\), expected more: its maps would have 1 x 3 cells"):
+        map_size((32, 96), 32, 0)
 
 
 def test_heads_start_small_and_norms_as_the_identity() -> None:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from vitruvian.errors import expect
 from vitruvian.geometry import (
     Framing,
     centre_and_scale,
@@ -54,6 +55,15 @@ class Augmentation:
     colour: float = 0.0
     blur: float = 0.0
     erase: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "half_body", "shift_chance", "rotation_chance", "blur", "erase"):
+            expect(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a chance from 0 to 1")
+        expect(self.half_body_joints >= 0, "half_body_joints", self.half_body_joints, "0 or more")
+        expect(0 <= self.shift <= 1, "shift", self.shift, "a share of the box from 0 to 1")
+        expect(0 <= self.scale < 1, "scale", self.scale, "0 to below 1: the box is scaled by at least 1 - scale")
+        expect(0 <= self.rotation <= 180, "rotation", self.rotation, "0 to 180 degrees")
+        expect(0 <= self.colour <= 1, "colour", self.colour, "a strength from 0 to 1")
 
 
 def draw_view(

@@ -13,6 +13,12 @@ class InputError(ValueError):
     """
 
 
+def expect(fits: bool, name: str, value: object, expected: str) -> None:
+    """Raises ValueError that names a field, what it is and what was expected, unless the value fits."""
+    if not fits:
+        raise ValueError(f"{name} is {value}, expected {expected}")
+
+
 def nearest_name(name: str, known: Iterable[str]) -> str:
     """The known name most like `name`, for messages."""
     known = list(known)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vitruvian.augment import Augmentation
+from vitruvian.errors import expect
 from vitruvian.geometry import Framing
 from vitruvian.heatmaps import unmirror_points
 from vitruvian.images import normalise
@@ -36,6 +37,9 @@ class Dataset:
     val_images: str = ""
     detections: str = ""
     limit: int = 0
+
+    def __post_init__(self) -> None:
+        expect(self.limit >= 0, "limit", self.limit, "0 or more")
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,13 @@ class Training:
         least = dict.fromkeys(("epochs", "batch_size", "accumulate", "score_every"), 1)
         least |= dict.fromkeys(("weight_decay", "warmup_steps", "clip_norm", "ema", "workers", "save_every"), 0)
         for name, limit in least.items():
-            if getattr(self, name) < limit:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected {limit} or more")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate is {self.learning_rate}, expected a number above 0")
-        if self.ema >= 1:
-            raise ValueError(f"ema is {self.ema}, expected a number below 1")
+            expect(getattr(self, name) >= limit, name, getattr(self, name), f"{limit} or more")
+        expect(self.learning_rate > 0, "learning_rate", self.learning_rate, "a number above 0")
+        expect(self.ema < 1, "ema", self.ema, "a number below 1")
+        expect(0 <= self.warmup_factor <= 1, "warmup_factor", self.warmup_factor, "a share from 0 to 1")
+        for name in ("layer_decay", "gamma"):
+            expect(0 < getattr(self, name) <= 1, name, getattr(self, name), "a factor above 0 and up to 1")
+        expect(min(self.milestones, default=1) >= 1, "milestones", self.milestones, "epochs from 1 on")
 
 
 class MethodConfig(Protocol):
@@ -105,6 +110,11 @@ class MethodConfig(Protocol):
 
     @property
     def framing(self) -> Framing: ...
+
+
+def check_crops(framing: Framing) -> None:
+    """Raises ValueError unless people come one at a time, which a top-down method's Config asks for."""
+    expect(framing.kind == "crop", "framing.kind", repr(framing.kind), "'crop': the method looks at one person a crop")
 
 
 @dataclass(frozen=True)
@@ -130,8 +140,7 @@ class Experiment:
     score: Literal["box_keypoint", "box_rle", "box", "keypoint"] = "box_keypoint"
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}, expected 0 or more")
+        expect(self.seed >= 0, "seed", self.seed, "0 or more")
 
 
 class Decoded(NamedTuple):

@@ -29,6 +29,7 @@ from typing import Literal
 
 import numpy as np
 
+from vitruvian.errors import expect
 from vitruvian.sample import People
 
 Affine = Literal["pixel", "udp"]
@@ -61,6 +62,12 @@ class Framing:
     multiple: int = 32
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        expect(min(self.size) >= 2, "size", self.size, "a width and a height of 2 px or more")
+        expect(self.padding > 0, "padding", self.padding, "a factor above 0")
+        expect(self.multiple >= 1, "multiple", self.multiple, "1 px or more")
+        expect(min(self.std) > 0, "std", self.std, "numbers above 0: pixels are divided by them")
 
 
 def boxes_from_xywh(boxes: np.ndarray) -> np.ndarray:

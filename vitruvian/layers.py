@@ -7,6 +7,21 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from vitruvian.errors import expect
+
+PADDINGS = {4: (1, 0), 3: (1, 1), 2: (0, 0)}
+"""Padding, and that of the output, with which a deconvolution of each kernel size doubles a map exactly."""
+
+
+def check_deconvolutions(channels: Sequence[int], kernels: Sequence[int]) -> None:
+    """Raises ValueError for channels and kernel sizes that `deconvolutions` cannot be built of."""
+    if len(channels) != len(kernels):
+        raise ValueError(
+            f"deconv_channels has {len(channels)} numbers and deconv_kernels has {len(kernels)}, expected as many"
+        )
+    expect(all(one >= 1 for one in channels), "deconv_channels", tuple(channels), "numbers from 1 on")
+    expect(all(kernel in PADDINGS for kernel in kernels), "deconv_kernels", tuple(kernels), "sizes of 2, 3 or 4")
+
 
 def deconvolutions(in_channels: int, channels: Sequence[int], kernels: Sequence[int]) -> nn.Sequential:
     """A stack of transposed convolutions that each double the map: (B, in_channels, h, w) -> (B, channels[-1], ...).
@@ -17,12 +32,13 @@ def deconvolutions(in_channels: int, channels: Sequence[int], kernels: Sequence[
         in_channels: channels of the features.
         channels: output channels of each layer; empty: an empty stack.
         kernels: kernel sizes, 2, 3 or 4, one a layer.
+
+    Raises ValueError for others.
     """
-    if len(channels) != len(kernels):
-        raise ValueError(f"{len(channels)} deconvolution channels but {len(kernels)} kernel sizes; give one each")
+    check_deconvolutions(channels, kernels)
     layers: list[nn.Module] = []
     for out_channels, kernel in zip(channels, kernels):
-        padding, output_padding = {4: (1, 0), 3: (1, 1), 2: (0, 0)}[kernel]
+        padding, output_padding = PADDINGS[kernel]
         layers += [
             nn.ConvTranspose2d(in_channels, out_channels, kernel, 2, padding, output_padding, bias=False),
             nn.BatchNorm2d(out_channels),
@@ -77,8 +93,16 @@ class MapHead(nn.Module):
 
 
 def map_size(input_size: tuple[int, int], stride: int, deconvolutions: int) -> tuple[int, int]:
-    """Width and height, cells, of features of `stride` after some deconvolutions, for an input of (W, H) pixels."""
+    """Width and height, cells, of features of `stride` after some deconvolutions, for an input of (W, H) pixels.
+
+    Raises ValueError for maps of a single row or column, which say nothing about where things are.
+    """
     width, height = (-(-side // stride) * 2**deconvolutions for side in input_size)
+    if min(width, height) < 2:
+        raise ValueError(
+            f"framing.size is {input_size}, expected more: its maps would have {width} x {height} cells, 2 x 2 or more "
+            "are needed"
+        )
     return width, height
 
 

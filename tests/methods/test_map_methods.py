@@ -13,7 +13,7 @@ from vitruvian.experiment import Method, View
 from vitruvian.geometry import Framing
 from vitruvian.methods.heatmap import method as heatmap
 from vitruvian.methods.heatmap import weights as heatmap_weights
-from vitruvian.methods.heatmap.method import Heatmap, hard_keypoint_loss
+from vitruvian.methods.heatmap.method import Heatmap
 from vitruvian.methods.heatmap_offset import method as heatmap_offset
 from vitruvian.methods.heatmap_offset.method import HeatmapOffset, combined_losses
 from vitruvian.methods.integral import method as integral
@@ -145,18 +145,6 @@ def test_a_mirrored_view_agrees_with_the_plain_one(kind, affine):
     # Gaussians stand on whole cells of 4 px; and where cell = pixel / stride, a mirror's maps do not fall on them.
     exact = kind in (Integral, Regression) or (kind is HeatmapOffset and affine == "udp")
     assert (alone.points - both.points).abs().max() < (1e-3 if exact else 2.0)
-
-
-def test_hard_keypoint_loss_learns_from_the_worst():
-    maps, target = torch.zeros(2, 3, 4, 5), torch.zeros(2, 3, 4, 5)
-    maps[0, :, 0, 0] = torch.tensor([1.0, 2, 3])
-    maps[1, :, 0, 0] = torch.tensor([5.0, 0, 4])
-    weights = torch.tensor([[1.0, 1, 1], [0, 1, 1]])
-    loss = hard_keypoint_loss(maps, target, weights, hardest=2)
-    torch.testing.assert_close(loss, torch.tensor((4 + 9 + 16 + 0) / 20 / 4))
-    method = built(Heatmap, hardest=2)
-    losses = method.loss(heatmap.Maps(maps), heatmap.Targets(target, weights))
-    torch.testing.assert_close(losses["heatmap"], loss)
 
 
 def test_combined_losses_count_offsets_within_the_disc():

@@ -11,13 +11,13 @@ from vitruvian.heatmaps import (
     decode_gaussians,
     draw_discs_and_offsets,
     draw_gaussians,
+    hard_keypoint_loss,
     map_loss,
     to_cells,
     to_pixels,
     unmirror_maps,
     unmirror_points,
 )
-from vitruvian.methods.heatmap.method import hard_keypoint_loss
 from vitruvian.methods.heatmap_offset.method import combined_losses
 from vitruvian.methods.integral.method import jensen_shannon
 

@@ -31,8 +31,17 @@ METHODS: dict[str, type[Method]] = {
 
 
 def build(experiment: Experiment) -> Method:
-    """The network of an experiment, freshly initialised."""
-    return METHODS[method_name(experiment)](experiment.method, experiment.skeleton)
+    """The network of an experiment, freshly initialised.
+
+    Raises InputError when fields that are each in order do not fit together.
+    """
+    name = method_name(experiment)
+    try:
+        return METHODS[name](experiment.method, experiment.skeleton)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{name} cannot be built: {error}") from None
 
 
 def build_empty(experiment: Experiment) -> Method:

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from vitruvian.backbones import BackboneConfig, build_backbone
-from vitruvian.experiment import Decoded, Method, View, forward_views
+from vitruvian.errors import expect
+from vitruvian.experiment import Decoded, Method, View, check_crops, forward_views
 from vitruvian.geometry import Framing
 from vitruvian.heatmaps import (
     Style,
@@ -32,7 +33,7 @@ from vitruvian.heatmaps import (
     to_pixels,
     unmirror_maps,
 )
-from vitruvian.layers import MapHead
+from vitruvian.layers import MapHead, check_deconvolutions
 from vitruvian.sample import HIDDEN, Batch
 from vitruvian.skeletons import Skeleton
 
@@ -50,7 +51,6 @@ class Config:
         sigma: of the Gaussians, cells: 2 for maps of 48x64, 3 for 72x96.
         blur: kernel that maps are blurred with before "dark" and "udp" refine their peaks, cells, odd: 11 for sigma 2,
             17 for sigma 3.
-        hardest: learn from so many keypoints of each person alone, those with the largest loss; 0: from all.
     """
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
@@ -60,7 +60,12 @@ class Config:
     codec: Style = "msra"
     sigma: float = 2.0
     blur: int = 11
-    hardest: int = 0
+
+    def __post_init__(self) -> None:
+        check_crops(self.framing)
+        check_deconvolutions(self.deconv_channels, self.deconv_kernels)
+        expect(self.sigma > 0, "sigma", self.sigma, "a number of cells above 0")
+        expect(self.blur >= 1 and self.blur % 2 == 1, "blur", self.blur, "an odd number of cells")
 
 
 class Maps(NamedTuple):
@@ -100,11 +105,7 @@ class Heatmap(Method):
         return Maps(self.head(self.backbone(inputs)[-1]))
 
     def loss(self, maps: Maps, targets: Targets) -> dict[str, Tensor]:
-        if self.config.hardest:
-            loss = hard_keypoint_loss(maps.heatmaps, targets.heatmaps, targets.weights, self.config.hardest)
-        else:
-            loss = map_loss(maps.heatmaps, targets.heatmaps, targets.weights)
-        return {"heatmap": loss}
+        return {"heatmap": map_loss(maps.heatmaps, targets.heatmaps, targets.weights)}
 
     def decode(self, maps: Maps) -> Decoded:
         cells, scores = decode_gaussians(maps.heatmaps, self.config.codec, self.config.blur)
@@ -120,16 +121,3 @@ class Heatmap(Method):
             for maps, view in zip(forward_views(self, views), views)
         ]
         return self.decode(Maps(torch.stack(heatmaps).mean(0)))
-
-
-def hard_keypoint_loss(maps: Tensor, target: Tensor, weights: Tensor, hardest: int) -> Tensor:
-    """`map_loss` of the `hardest` keypoints of each person, those with the largest loss (OHKM).
-
-    Args:
-        maps: (B, K, h, w).
-        target: (B, K, h, w).
-        weights: (B, K).
-        hardest: how many of the K.
-    """
-    losses = (weights[..., None, None] * (maps - target).square()).mean((-1, -2))
-    return losses.topk(hardest, -1, sorted=False).values.mean()

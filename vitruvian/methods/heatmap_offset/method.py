@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from vitruvian.backbones import BackboneConfig, build_backbone
-from vitruvian.experiment import Decoded, Method, View, forward_views
+from vitruvian.errors import expect
+from vitruvian.experiment import Decoded, Method, View, check_crops, forward_views
 from vitruvian.geometry import Framing
 from vitruvian.heatmaps import (
     DISC_RADIUS,
@@ -24,7 +25,7 @@ from vitruvian.heatmaps import (
     to_pixels,
     unmirror_maps,
 )
-from vitruvian.layers import MapHead
+from vitruvian.layers import MapHead, check_deconvolutions
 from vitruvian.sample import HIDDEN, Batch
 from vitruvian.skeletons import Skeleton
 
@@ -48,6 +49,12 @@ class Config:
     deconv_kernels: tuple[int, ...] = (4, 4, 4)
     radius: float = DISC_RADIUS
     blur: int = 23
+
+    def __post_init__(self) -> None:
+        check_crops(self.framing)
+        check_deconvolutions(self.deconv_channels, self.deconv_kernels)
+        expect(self.radius > 0, "radius", self.radius, "a share of the map above 0")
+        expect(self.blur >= 1 and self.blur % 2 == 1, "blur", self.blur, "an odd number of cells")
 
 
 class Maps(NamedTuple):

@@ -18,10 +18,11 @@ from torch import Tensor
 
 from vitruvian.backbones import BackboneConfig, build_backbone
 from vitruvian.coordinates import cell_fractions, coordinate_loss, from_fractions, label_weights, to_fractions
-from vitruvian.experiment import Decoded, Method, View, forward_views, merge_decoded
+from vitruvian.errors import expect
+from vitruvian.experiment import Decoded, Method, View, check_crops, forward_views, merge_decoded
 from vitruvian.geometry import Framing
 from vitruvian.heatmaps import draw_gaussians, map_loss, to_cells, to_pixels
-from vitruvian.layers import MapHead
+from vitruvian.layers import MapHead, check_deconvolutions
 from vitruvian.sample import HIDDEN, Batch
 from vitruvian.skeletons import Skeleton
 
@@ -49,6 +50,12 @@ class Config:
     debias: bool = False
     map_loss: Literal["none", "mse", "jensen_shannon"] = "none"
     sigma: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_crops(self.framing)
+        check_deconvolutions(self.deconv_channels, self.deconv_kernels)
+        expect(self.beta > 0, "beta", self.beta, "a number above 0")
+        expect(self.sigma > 0, "sigma", self.sigma, "a number of cells above 0")
 
 
 class Maps(NamedTuple):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from vitruvian.backbones import BackboneConfig, build_backbone
 from vitruvian.coordinates import coordinate_loss, from_fractions, label_fractions
-from vitruvian.experiment import Decoded, Method, View, forward_views, merge_decoded
+from vitruvian.experiment import Decoded, Method, View, check_crops, forward_views, merge_decoded
 from vitruvian.geometry import Framing
 from vitruvian.layers import pool
 from vitruvian.sample import HIDDEN, Batch
@@ -33,6 +33,9 @@ class Config:
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     framing: Framing = field(default_factory=Framing)
+
+    def __post_init__(self) -> None:
+        check_crops(self.framing)
 
 
 class Maps(NamedTuple):

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from vitruvian.backbones import BackboneConfig, build_backbone
 from vitruvian.coordinates import from_fractions, label_fractions
-from vitruvian.experiment import Decoded, Method, View, forward_views, merge_decoded
+from vitruvian.experiment import Decoded, Method, View, check_crops, forward_views, merge_decoded
 from vitruvian.geometry import Framing
 from vitruvian.methods.rle.flow import RealNVP
 from vitruvian.methods.rle.loss import (
@@ -59,6 +59,9 @@ class Config:
     form: Form = "mmpose"
     density: Density = "laplace"
     residual: bool = True
+
+    def __post_init__(self) -> None:
+        check_crops(self.framing)
 
 
 AUTHORS_MEAN = (0.406 * 255, 0.457 * 255, 0.480 * 255)

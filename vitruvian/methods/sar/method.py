@@ -21,10 +21,11 @@ from torch.nn import functional
 
 from vitruvian.backbones import BackboneConfig, build_backbone
 from vitruvian.coordinates import from_fractions, to_fractions
-from vitruvian.experiment import Decoded, Method, View, forward_views, merge_decoded
+from vitruvian.errors import expect
+from vitruvian.experiment import Decoded, Method, View, check_crops, forward_views, merge_decoded
 from vitruvian.geometry import Framing
 from vitruvian.heatmaps import draw_gaussians, reaching_gaussians, to_cells, to_pixels, unmirror_maps
-from vitruvian.layers import map_size
+from vitruvian.layers import check_deconvolutions, map_size
 from vitruvian.methods.sar.loss import expected_quality_loss, quality_focal_loss
 from vitruvian.methods.sar.network import Maps, SARHead
 from vitruvian.sample import HIDDEN, Batch
@@ -58,6 +59,12 @@ class Config:
     sharpness: float = 16.0
     selector_prior: bool = False
     flip: Literal["literal", "exact", "maps"] = "literal"
+
+    def __post_init__(self) -> None:
+        check_crops(self.framing)
+        check_deconvolutions(self.deconv_channels, self.deconv_kernels)
+        expect(self.heatmap_sigma > 0, "heatmap_sigma", self.heatmap_sigma, "a number of cells above 0")
+        expect(self.sharpness > 0, "sharpness", self.sharpness, "a number above 0")
 
 
 class Targets(NamedTuple):
