@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,26 @@ def test_boxes_of_the_labels_alone(tmp_path: Path) -> None:
         read_boxes(path, labels_of(7, 10))
 
 
+@pytest.mark.parametrize("category", [0, 2])
+def test_the_category_is_that_of_the_labels(category: int, tmp_path: Path) -> None:
+    own = replace(labels_of(7), category_id=category)
+    without = {name: value for name, value in box(score=0.75).items() if name != "category_id"}
+    path = write(tmp_path, [box(category_id=category, score=0.25), box(), without])
+    assert read_boxes(path, own)[7][1].tolist() == [0.25, 0.75]
+    assert read_boxes(path)[7][1].tolist() == [0.5, 0.75]
+    with pytest.raises(InputError) as raised:
+        read_boxes(write(tmp_path, [box(), box(category_id=5)]), own)
+    assert str(raised.value) == (
+        f"{path}: its 2 boxes have the category_id 1, 5, but none has {category}, that of the people in val.json; "
+        f"set the category_id of people's boxes to {category}, or leave the field out"
+    )
+
+
+def test_a_floor_above_all_scores(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none of its boxes of category 1 has a score of 0\.9 or more; lower that"):
+        read_boxes(write(tmp_path, [box()]), floor=0.9)
+
+
 def test_an_empty_file_has_no_boxes(tmp_path: Path) -> None:
     assert read_boxes(write(tmp_path, []), labels_of(7)) == {}
 
@@ -70,7 +91,7 @@ def test_an_empty_file_has_no_boxes(tmp_path: Path) -> None:
         ([box(bbox=[5, 6, 0, 7])], "'bbox' of box 0 is 0 x 7 px; remove the box or correct it"),
         ([box(bbox=[5, 6, 7, -2])], "'bbox' of box 0 is 7 x -2 px"),
         ([box(image_id=None)], "'image_id' of box 0 is None, expected"),
-        ([box(category_id=2)], "none of its 1 boxes is of category 1 with a score of 0"),
+        ([box(category_id=2)], "its 1 boxes have the category_id 2, but none has 1, a person's in COCO; set"),
     ],
 )
 def test_bad_files_are_answered_with_file_record_and_field(tmp_path: Path, content: Any, message: str) -> None:

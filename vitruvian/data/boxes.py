@@ -23,20 +23,22 @@ def read_boxes(path: str | Path, labels: Labels | None = None, floor: float = 0.
 
     Args:
         path: the JSON file: [{"image_id": 7, "category_id": 1, "bbox": [x, y, w, h], "score": 0.9}, ...].
-        labels: the data set that the boxes are for; each image of the file must be one of its.
+        labels: the data set that the boxes are for; each image of the file must be one of its. Boxes of its category
+            are taken, without it those of category 1, which is COCO's person, and in both cases those without any.
         floor: boxes with a score below it are left out.
 
     Returns:
         image id -> boxes (N, 4) x0 y0 x1 y1 px and scores (N,), float64.
 
     Raises:
-        InputError: a field is missing, a number is not finite, a box has no area, or an image is not in the data set;
-            the message names file, record and field.
+        InputError: a field is missing, a number is not finite, a box has no area, an image is not in the data set, or
+            no box is of the category; the message names file, record and field.
     """
     path = Path(path)
     records = read_json(path, "a detection file")
     if not isinstance(records, list):
         raise InputError(f"{path}: holds a {type(records).__name__}, expected a list of boxes with image_id and bbox")
+    category = PERSON if labels is None else labels.category_id
     known = None if labels is None else {photo.image_id for photo in labels.photos}
     boxes: dict[int | str, list[np.ndarray]] = {}
     scores: dict[int | str, list[float]] = {}
@@ -45,7 +47,7 @@ def read_boxes(path: str | Path, labels: Labels | None = None, floor: float = 0.
         image_id = identifier(path, record, "image_id", where)
         if known is not None and image_id not in known:
             raise InputError(_unknown_image(path, records, labels, known))
-        if record.get("category_id", PERSON) != PERSON:
+        if record.get("category_id", category) != category:
             continue
         score = number(path, field(path, record, "score", where), f"'score' of {where}")
         box = numbers(path, field(path, record, "bbox", where), 4, f"'bbox' of {where}")
@@ -55,8 +57,21 @@ def read_boxes(path: str | Path, labels: Labels | None = None, floor: float = 0.
             boxes.setdefault(image_id, []).append(box)
             scores.setdefault(image_id, []).append(score)
     if records and not boxes:
-        raise InputError(f"{path}: none of its {len(records)} boxes is of category {PERSON} with a score of {floor:g}")
+        raise InputError(_nobody(path, records, labels, category, floor))
     return {image_id: (boxes_from_xywh(np.stack(boxes[image_id])), np.array(scores[image_id])) for image_id in boxes}
+
+
+def _nobody(path: Path, records: list[dict], labels: Labels | None, category: int, floor: float) -> str:
+    """The complaint about a detection file without a box that counts."""
+    found = list(dict.fromkeys(record.get("category_id", category) for record in records))
+    if category in found:
+        return f"{path}: none of its boxes of category {category} has a score of {floor:g} or more; lower that"
+    shown = ", ".join(map(repr, found[:5])) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+    whose = "a person's in COCO" if labels is None else f"that of the people in {labels.path}"
+    return (
+        f"{path}: its {len(records)} boxes have the category_id {shown}, but none has {category}, {whose}; set the "
+        f"category_id of people's boxes to {category}, or leave the field out"
+    )
 
 
 def _unknown_image(path: Path, records: list[dict], labels: Labels | None, known: set) -> str:
