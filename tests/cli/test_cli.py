@@ -152,7 +152,16 @@ def test_train_sets_fields_of_the_recipe(capsys: Capture, train: Train, data: Pa
     assert experiment_to_dict(train.experiment) == experiment_to_dict(expected)
     assert train.output == Path("runs/sar/lspet_resnet18")
     assert train.options == (False, True, "cpu", 1)
-    assert "runs/sar/lspet_resnet18/best.safetensors" in said
+    kept = "nothing was scored: the kept checkpoint is the last one, runs/sar/lspet_resnet18/best.safetensors"
+    assert said.startswith(f"{kept}; try: vitruvian predict PHOTO --weights runs/")
+
+
+def test_train_names_the_best_of_the_scored_checkpoints(
+    capsys: Capture, train: Train, data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "scores.csv").write_text("epoch,AP\n10,0.5\n")
+    said = succeeds(capsys, "train", "sar/lspet_resnet18", "--data", data, "--output", tmp_path)
+    assert said.startswith(f"the best checkpoint is {tmp_path / 'best.safetensors'}; try")
 
 
 def test_data_is_short_for_dataset_path(capsys: Capture, train: Train, data: Path) -> None:
@@ -347,6 +356,23 @@ def test_options_for_prediction_are_refused_with_results(option: list[str], caps
     assert fails(capsys, "evaluate", "--data", data, "--results", "r.json", *option) == (
         f"{name} says how to predict, but --results FILE is scored as it is; leave one of them out"
     )
+
+
+def test_an_option_without_its_value_names_the_help_of_its_command(capsys: Capture) -> None:
+    for option in ("--weights", "--results"):
+        message = fails(capsys, "evaluate", "--data", "a.json", option)
+        assert message == f"argument {option}: expected one argument (see vitruvian evaluate --help)"
+
+
+def test_people_left_out_for_their_boxes_are_told(capsys: Capture, data: Path, weights: Path, tmp_path: Path) -> None:
+    content = json.loads(data.read_text())
+    content["annotations"][1]["bbox"] = [4, 4, 0, 64]
+    (own := data.parent / "flat.json").write_text(json.dumps(content))
+    said = succeeds(
+        *(capsys, "evaluate", "--data", own, "--weights", weights, "--output", tmp_path / "o", "--device", "cpu")
+    )
+    assert f"{own}: 1 of 3 people are left out" in said
+    assert "annotation 2 first, box 4 4 4 68 (x0 y0 x1 y1) in 88 x 72 px, area 1; correct these" in said
 
 
 def test_results_are_not_scored_for_a_place_that_takes_no_scores(capsys: Capture, data: Path, tmp_path: Path) -> None:

@@ -151,11 +151,11 @@ def test_descriptions_are_those_under_attributes() -> None:
 
 def test_options_that_are_needed_before_the_others() -> None:
     arguments = ["--unknown", "3", "--config", "run.yaml", "--steps", "3", "5"]
-    assert first_value(arguments, "--config") == "run.yaml"
-    assert first_value(["--config=run.yaml", "--help"], "--config") == "run.yaml"
-    assert first_value(["--conf", "run.yaml"], "--config") == ""
-    with pytest.raises(InputError, match=r"^argument --config: expected one argument \(see vitruvian --help\)$"):
-        first_value(["--config"], "--config")
+    assert first_value(arguments, "--config", "train") == "run.yaml"
+    assert first_value(["--config=run.yaml", "--help"], "--config", "train") == "run.yaml"
+    assert first_value(["--conf", "run.yaml"], "--config", "train") == ""
+    with pytest.raises(InputError, match=r"^argument --config: expected one argument \(see vitruvian train --help\)$"):
+        first_value(["--config"], "--config", "train")
     assert wants_help(["--steps", "3", "-h"])
     assert not wants_help(arguments)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vitruvian.data.coco import read_coco
-from vitruvian.data.labels import trainable
+from vitruvian.data.labels import left_out, trainable, why_nobody
 from vitruvian.data.reading import read_skeleton
 from vitruvian.errors import InputError
 from vitruvian.images import image_size
@@ -56,6 +56,31 @@ def test_who_is_learnt_from(tmp_path: Path) -> None:
     crowd, nobody, outside = person(box, iscrowd=1), person(box, (0, 0, 0)), person([50, 3, 4, 5])
     path = write(tmp_path, person(box), crowd, nobody, outside, person(box, area=0))
     assert trainable(read_coco(path).photos[0].people).tolist() == [True, False, False, False, False]
+
+
+def test_people_who_are_left_out_for_their_boxes_are_told(tmp_path: Path) -> None:
+    box = [2.0, 3.0, 10.0, 20.0]
+    crowd, nobody, outside = person([0, 0, 0, 0], iscrowd=1), person([0, 0, 0, 0], (0, 0, 0)), person([50, 3, 4, 5])
+    path = write(tmp_path, person(box), crowd, nobody, outside, person(box, area=0))
+    assert left_out(read_coco(path)) == (
+        f"{path}: 2 of 5 people are left out, in training and in scoring by PCK, because their box has no extent "
+        "inside the photo or their area is 0: annotation 10 first, box 39 3 39 8 (x0 y0 x1 y1) in 40 x 30 px, area 1; "
+        "correct these"
+    )
+    assert left_out(read_coco(write(tmp_path, person(box), crowd, nobody))) == ""
+
+
+def test_why_nobody_counts(tmp_path: Path) -> None:
+    box = [2.0, 3.0, 10.0, 20.0]
+    crowd, nobody, outside = person(box, iscrowd=1), person(box, (0, 0, 0)), person([50, 3, 4, 5])
+    assert why_nobody(read_coco(write(tmp_path))) == "no person is annotated"
+    assert why_nobody(read_coco(write(tmp_path, crowd, nobody, {"bbox": box}, outside))) == (
+        "of 4 people, 1 to be ignored (iscrowd), 2 without a labelled joint ('keypoints' missing, or v 0 in all), "
+        "1 with a box or an area of no extent"
+    )
+    assert why_nobody(read_coco(write(tmp_path, outside, outside))) == (
+        "of 2 people, 2 with a box or an area of no extent"
+    )
 
 
 def test_a_person_without_keypoints_has_no_labelled_joint(tmp_path: Path) -> None:
@@ -141,9 +166,10 @@ def test_a_given_folder_comes_first_and_a_missing_photo_is_sought_in_images(tmp_
             "'keypoints' of annotation 7 is \"['1', 2, 2, '1', 2, 2, '1', 2, 2]\", exp",
         ),
         ({"keypoints": [1, None, 2] * 3}, "'keypoints' of annotation 7 is '[1, None, 2, 1, None, 2, 1, None, 2]', exp"),
+        ({"bbox": [1, 2, float("nan"), 4]}, "'bbox' of annotation 7 holds NaN or infinity; correct it"),
         (
             {"keypoints": [1, float("nan"), 2] * 3},
-            "'keypoints' of annotation 7 holds NaN or infinity; correct it, or f",
+            "'keypoints' of annotation 7 holds NaN or infinity; correct it, or set x, y and v of that keypoint to 0",
         ),
         (
             {"keypoints": [1, 2, 7] * 3},
@@ -167,6 +193,7 @@ def test_what_is_wrong_with_a_person_is_named(tmp_path: Path, change: dict, mess
     with pytest.raises(InputError) as raised:
         read_coco(path)
     assert str(raised.value).startswith(f"{path}: {message}")
+    assert ("keypoint to 0" in str(raised.value)) == ("keypoint to 0" in message)
     assert "\n" not in str(raised.value)
 
 

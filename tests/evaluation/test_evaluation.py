@@ -13,7 +13,7 @@ import pytest
 from vitruvian.data.labels import Labels
 from vitruvian.data.reading import read_labels
 from vitruvian.errors import InputError
-from vitruvian.evaluation import evaluate, rows_of
+from vitruvian.evaluation import check_photos, evaluate, rows_of
 from vitruvian.evaluation.scoring import aligned, figures_table, missing_figures, score_results, without_nan
 from vitruvian.geometry import Framing
 from vitruvian.metrics.wholebody import split
@@ -45,6 +45,8 @@ def person(number: int, image_id: int, left: float, **more: Any) -> dict[str, An
 def write_labels(path: Path, people: list[dict[str, Any]]) -> Labels:
     """Photo 1 with people 1 and 2, photo 2 with person 3 and a crowd, photo 3 with nobody."""
     images = [{"id": i, "file_name": f"{i}.jpg", "width": 300, "height": 200} for i in (1, 2, 3)]
+    for image in images:
+        path.with_name(image["file_name"]).touch()  # nobody looks into it
     category = {"id": CATEGORY, "name": "person", "keypoints": list(LSP.joints), "skeleton": []}
     other = {"id": 1, "name": "dog"}
     path.write_text(json.dumps({"images": images, "categories": [other, category], "annotations": people}))
@@ -179,11 +181,27 @@ def test_networks_of_other_joints_are_refused(labels: Labels, tmp_path: Path) ->
 
 
 def test_nobody_to_look_at(labels: Labels, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nobody in it has a box to look into"):
+    with pytest.raises(InputError, match="there is nothing to evaluate: the detections have no box in any"):
         evaluate(Oracle(labels), labels, tmp_path / "results.json", boxes={})
     crowds = write_labels(tmp_path / "crowds.json", [person(1, 1, 10, iscrowd=1)])
-    with pytest.raises(InputError, match=r"crowds\.json: nobody in it has a box"):
+    with pytest.raises(InputError, match=r"crowds\.json: nobody in it has a box.*of 1 people, 1 to be ignored"):
         evaluate(Oracle(crowds), crowds, tmp_path / "results.json")
+
+
+def test_missing_photos_are_told_before_the_first_is_looked_at(labels: Labels, tmp_path: Path) -> None:
+    (tmp_path / "2.jpg").unlink()
+    (tmp_path / "3.jpg").unlink()  # has nobody
+    oracle = Oracle(labels)
+    with pytest.raises(InputError) as raised:
+        evaluate(oracle, labels, tmp_path / "results.json")
+    assert str(raised.value) == (
+        f"{labels.path}: 1 of 2 photos are missing ({tmp_path}/2.jpg); add them, or give the folder of the photos "
+        "(--images)"
+    )
+    assert not oracle.looked_at
+    photos = [Photo(tmp_path / f"{i}.png", i, (60, 50), labels.photos[0].people) for i in range(5)]
+    with pytest.raises(InputError, match=r"5 of 5 photos are missing \(.*0\.png, .*1\.png, .*2\.png and 2 more\)"):
+        check_photos(labels, photos)
 
 
 def test_a_photo_that_cannot_be_read_stops_the_evaluation_and_leaves_no_file(labels: Labels, tmp_path: Path) -> None:
@@ -396,6 +414,8 @@ def test_a_whole_body_is_five_fields_and_has_figures_by_part(tmp_path: Path) -> 
         people.append({"id": number, "image_id": image_id, "category_id": 1, **own})
     people[2] |= {"face_valid": False, "face_kpts": [0] * 204}
     images = [{"id": i, "file_name": f"{i}.jpg", "width": 300, "height": 200} for i in (1, 2)]
+    for image in images:
+        path.with_name(image["file_name"]).touch()
     category = {"id": 1, "name": "person", "keypoints": list(COCO.joints)}
     path.write_text(json.dumps({"images": images, "categories": [category], "annotations": people}))
     labels = read_labels(path)

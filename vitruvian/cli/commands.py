@@ -100,7 +100,7 @@ def train_command(arguments: list[str]) -> int:
 
     name = arguments.pop(0) if arguments and not arguments[0].startswith("-") else ""
     parser = train_parser(name)
-    config = first_value(arguments, "--config")
+    config = first_value(arguments, "--config", parser.prog.removeprefix("vitruvian "))
     if name:
         recipe = find_recipe(name)
         experiment = read_run(config, recipe()) if config else recipe()
@@ -123,9 +123,11 @@ def train_command(arguments: list[str]) -> int:
     output = Path(options.output or Path("runs", name or Path(config).parent.name))
 
     from vitruvian.training import train
+    from vitruvian.training.state import scored
 
     best = train(experiment, output, options.resume, options.deterministic, options.device, options.processes)
-    print(f"the best checkpoint is {best}; try: vitruvian predict PHOTO --weights {best}")
+    kept = "the best checkpoint is" if scored(output) else "nothing was scored: the kept checkpoint is the last one,"
+    print(f"{kept} {best}; try: vitruvian predict PHOTO --weights {best}")
     return 0
 
 

@@ -29,15 +29,16 @@ if TYPE_CHECKING:
 def evaluate_command(arguments: list[str]) -> int:
     """vitruvian evaluate --data FILE ..."""
     parser = evaluate_parser()
-    if wants_help(arguments) and not first_value(arguments, "--weights"):
+    if wants_help(arguments) and not first_value(arguments, "--weights", "evaluate"):
         parser.print_help()
         return 0
 
+    from vitruvian.data.labels import left_out
     from vitruvian.data.reading import read_labels
     from vitruvian.evaluation.scoring import figures_table, missing_figures, score_results, without_nan
     from vitruvian.files import check_place, write_atomically
 
-    if first_value(arguments, "--results"):
+    if first_value(arguments, "--results", "evaluate"):
         refuse_ignored(parser, arguments)
         options = parser.read(arguments)
         scores = options.json or Path(options.results).with_suffix(".scores.json")
@@ -49,6 +50,8 @@ def evaluate_command(arguments: list[str]) -> int:
         predictor, weights, options = predictor_to_evaluate(parser, arguments)
         scores = options.json or Path(options.output, "scores.json")
         labels = read_labels(options.data, options.images, keep_content=True)
+        if line := left_out(labels):
+            print(line)
         figures = {"weights": weights, **predict_and_score(predictor, labels, options, scores)}
         print(f"{weights} on {options.data}, {len(labels.photos)} photos: " + conditions(figures))
     write_atomically(scores, lambda temporary: temporary.write_text(json.dumps(without_nan(figures), indent=1) + "\n"))
@@ -94,7 +97,7 @@ def predictor_to_evaluate(parser: Parser, arguments: list[str]) -> tuple[Predict
     from vitruvian.prediction import Predictor, checkpoint_path
     from vitruvian.runs import changed
 
-    weights = checkpoint_path(first_value(arguments, "--weights") or DEFAULT_WEIGHTS)
+    weights = checkpoint_path(first_value(arguments, "--weights", "evaluate") or DEFAULT_WEIGHTS)
     state, values = checkpoints.load(weights)
     experiment = experiment_from_dict(values, str(weights))
     fields = [one for one in fields_of(experiment) if one.name.startswith("method.")]

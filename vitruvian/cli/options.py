@@ -122,9 +122,9 @@ def add_fields(parser: argparse.ArgumentParser, fields: Iterable[Field]) -> None
         )
 
 
-def first_value(arguments: Sequence[str], option: str) -> str:
-    """The value of an option that must be known before the others can be; empty where it is not given."""
-    parser = Parser("", "", add_help=False)
+def first_value(arguments: Sequence[str], option: str, command: str) -> str:
+    """The value of an option of `command` that must be known before the others can be; empty where it is not given."""
+    parser = Parser(command, "", add_help=False)
     parser.add_argument(option, default="")
     return getattr(parser.parse_known_args(arguments)[0], option.lstrip("-"))
 

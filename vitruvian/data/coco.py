@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vitruvian.data.labels import Labels, field, identifier, number, numbers, read_json
+from vitruvian.data.labels import NOT_LABELLED, Labels, field, identifier, number, numbers, read_json
 from vitruvian.errors import InputError
 from vitruvian.geometry import BOX_SHARE, boxes_from_xywh, clip_boxes
 from vitruvian.sample import HIDDEN, People, Photo
@@ -129,7 +129,8 @@ def read_people(path: Path, records: list[dict], size: tuple[int, int], skeleton
             keypoints.append(whole_body(path, record, where))
         else:
             values = record.get("keypoints") or [0] * size_of_person
-            keypoints.append(numbers(path, values, size_of_person, f"'keypoints' of {where}").reshape(-1, 3))
+            given = numbers(path, values, size_of_person, f"'keypoints' of {where}", NOT_LABELLED)
+            keypoints.append(given.reshape(-1, 3))
         boxes.append(numbers(path, field(path, record, "bbox", where), 4, f"'bbox' of {where}"))
         area = record.get("area")
         areas.append(np.nan if area is None else number(path, area, f"'area' of {where}"))
@@ -160,10 +161,11 @@ def read_people(path: Path, records: list[dict], size: tuple[int, int], skeleton
 def whole_body(path: Path, record: dict, where: str) -> np.ndarray:
     """Points and visibility (133, 3) of one annotation of COCO-WholeBody."""
     body = record.get("keypoints") or [0] * (3 * COCO.num_joints)
-    parts = [numbers(path, body, 3 * COCO.num_joints, f"'keypoints' of {where}")]
+    parts = [numbers(path, body, 3 * COCO.num_joints, f"'keypoints' of {where}", NOT_LABELLED)]
     for part, name in WHOLE_BODY.items():
         size = 3 * len(COCO_WHOLEBODY.parts[part])
-        values = numbers(path, record.get(f"{name}_kpts") or [0] * size, size, f"'{name}_kpts' of {where}")
+        given = record.get(f"{name}_kpts") or [0] * size
+        values = numbers(path, given, size, f"'{name}_kpts' of {where}", NOT_LABELLED)
         sure = values[2::3]
         # v > 0 is all that the data set's own evaluation asks.
         values[2::3] = np.where((sure > 0) & (sure < 1), HIDDEN, sure) if record.get(f"{name}_valid", True) else 0

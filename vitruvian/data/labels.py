@@ -31,10 +31,59 @@ class Labels:
         return sum(len(photo.people) for photo in self.photos)
 
 
+NOT_LABELLED = "correct it, or set x, y and v of that keypoint to 0"
+"""What to do about keypoints that are no numbers."""
+
+
 def trainable(people: People) -> np.ndarray:
     """Mask (N,) of the people to learn from: not ignored, with a labelled joint, an area and a box that has sides."""
+    return ~people.ignored & labelled(people) & has_extent(people)
+
+
+def labelled(people: People) -> np.ndarray:
+    """Mask (N,) of the people with a labelled joint."""
+    return (people.visibility >= HIDDEN).any(1)
+
+
+def has_extent(people: People) -> np.ndarray:
+    """Mask (N,) of the people with an area, and with a box that has sides within the photo."""
     sides = people.boxes[:, 2:] - people.boxes[:, :2]
-    return ~people.ignored & (people.visibility >= HIDDEN).any(1) & (sides > 0).all(1) & (people.areas > 0)
+    return (sides > 0).all(1) & (people.areas > 0)
+
+
+def left_out(labels: Labels) -> str:
+    """One line on the people who only for their boxes or areas are not looked at, or ""."""
+    found = [
+        (photo, int(person))
+        for photo in labels.photos
+        for person in np.flatnonzero(~photo.people.ignored & labelled(photo.people) & ~has_extent(photo.people))
+    ]
+    if not found:
+        return ""
+    photo, person = found[0]
+    box = " ".join(f"{number:g}" for number in photo.people.boxes[person])
+    return (
+        f"{labels.path}: {len(found)} of {labels.num_people} people are left out, in training and in scoring by PCK, "
+        "because their box has no extent inside the photo or their area is 0: annotation "
+        f"{photo.annotation_ids[person]} first, box {box} (x0 y0 x1 y1) in {photo.size[0]} x {photo.size[1]} px, area "
+        f"{photo.people.areas[person]:g}; correct these"
+    )
+
+
+def why_nobody(labels: Labels) -> str:
+    """Why none of the people of labels is trainable, each cause with how many people it holds for."""
+    if not labels.num_people:
+        return "no person is annotated"
+    everybody = [photo.people for photo in labels.photos]
+    ignored = sum(int(people.ignored.sum()) for people in everybody)
+    unlabelled = sum(int((~people.ignored & ~labelled(people)).sum()) for people in everybody)
+    causes = {
+        "to be ignored (iscrowd)": ignored,
+        "without a labelled joint ('keypoints' missing, or v 0 in all)": unlabelled,
+        "with a box or an area of no extent": labels.num_people - ignored - unlabelled,
+    }
+    parts = [f"{count} {cause}" for cause, count in causes.items() if count]
+    return f"of {labels.num_people} people, " + ", ".join(parts)
 
 
 def read_json(path: Path, what: str) -> Any:
@@ -61,8 +110,10 @@ def field(path: Path, record: dict, key: str, where: str) -> Any:
     return record[key]
 
 
-def numbers(path: Path, value: Any, shape: int | tuple[int, ...], where: str) -> np.ndarray:
-    """`value` as finite float64 numbers of the given shape, or an error that names file and field."""
+def numbers(path: Path, value: Any, shape: int | tuple[int, ...], where: str, remedy: str = "correct it") -> np.ndarray:
+    """`value` as finite float64 numbers of the given shape, or an error that names file, field and, if they are not
+    finite, the remedy.
+    """
     shape = (shape,) if isinstance(shape, int) else shape
     try:
         array = np.asarray(value)
@@ -74,7 +125,7 @@ def numbers(path: Path, value: Any, shape: int | tuple[int, ...], where: str) ->
         found, expected = (f"{s[0]} numbers" if len(s) == 1 else f"numbers shaped {s}" for s in (array.shape, shape))
         raise InputError(f"{path}: {where} holds {found}, expected {expected}")
     if not np.isfinite(array).all():
-        raise InputError(f"{path}: {where} holds NaN or infinity; correct it, or for a keypoint set x, y and v to 0")
+        raise InputError(f"{path}: {where} holds NaN or infinity; {remedy}")
     return array.astype(np.float64)
 
 

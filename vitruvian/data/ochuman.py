@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from vitruvian.data.labels import field, number, numbers
+from vitruvian.data.labels import NOT_LABELLED, field, number, numbers
 from vitruvian.errors import InputError
 from vitruvian.skeletons import COCO
 
@@ -76,7 +76,7 @@ def joints_in_order(path: Path, content: dict[str, Any]) -> list[int]:
 def person(path: Path, record: dict[str, Any], order: list[int], where: str) -> dict[str, Any]:
     """The fields of one COCO annotation that say where a person is."""
     count = 3 * (len(record["keypoints"]) // 3)
-    triples = numbers(path, record["keypoints"], count, f"'keypoints' of {where}").reshape(-1, 3)
+    triples = numbers(path, record["keypoints"], count, f"'keypoints' of {where}", NOT_LABELLED).reshape(-1, 3)
     if len(triples) <= max(order):
         raise InputError(f"{path}: 'keypoints' of {where} has {len(triples)} joints, expected {max(order) + 1} or more")
     triples = triples[order]

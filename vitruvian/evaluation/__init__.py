@@ -7,7 +7,7 @@ and a file of detected boxes can be sent to COCO's server as it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vitruvian.data.boxes import Boxes
-from vitruvian.data.labels import Labels, trainable
+from vitruvian.data.labels import Labels, trainable, why_nobody
 from vitruvian.errors import InputError
 from vitruvian.evaluation.scoring import PckhWay, score_results
 from vitruvian.files import write_atomically
@@ -30,7 +30,7 @@ DUPLICATE = 0.9
 """OKS above which two poses of one photo are one person, as in all published top-down figures."""
 
 
-class People(NamedTuple):
+class PhotoBoxes(NamedTuple):
     """Whom to look at in one photo, N people."""
 
     photo: Photo
@@ -71,13 +71,15 @@ def evaluate(
         gives.
 
     Raises:
-        InputError: the network has other joints than the labels, nobody is there to be predicted, or a photo cannot be
-            read; nothing is written then.
+        InputError: the network has other joints than the labels, nobody is there to be predicted, or a photo is
+            missing, which is said before the first is looked at, or cannot be read; nothing is written then.
     """
     check_joints(predictor.skeleton, labels)
     work = annotated_people(labels) if boxes is None else detected_people(labels, boxes)
     if not work:
-        raise InputError(f"{labels.path}: nobody in it has a box to look into; there is nothing to evaluate")
+        why = why_nobody(labels) if boxes is None else "the detections have no box in any of its photos"
+        raise InputError(f"{labels.path}: nobody in it has a box to look into, there is nothing to evaluate: {why}")
+    check_photos(labels, [people.photo for people in work])
     mode = score or predictor.experiment.score
     records: list[dict[str, Any]] = []
     for people, poses in predicted(predictor, work, flip, batch_size):
@@ -107,25 +109,36 @@ def check_joints(skeleton: Skeleton, labels: Labels) -> None:
         )
 
 
-def annotated_people(labels: Labels) -> list[People]:
+def check_photos(labels: Labels, photos: Sequence[Photo]) -> None:
+    """Raises InputError that counts the photos without a file and names the first ones."""
+    missing = [str(photo.path) for photo in photos if not photo.path.is_file()]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise InputError(
+            f"{labels.path}: {len(missing)} of {len(photos)} photos are missing ({', '.join(missing[:3])}{more}); add "
+            "them, or give the folder of the photos (--images)"
+        )
+
+
+def annotated_people(labels: Labels) -> list[PhotoBoxes]:
     """The annotated people of each photo that has any who count, with boxes of score 1."""
     work = []
     for photo in labels.photos:
         chosen = np.flatnonzero(trainable(photo.people))
         if len(chosen):
             ids = tuple(photo.annotation_ids[index] for index in chosen)
-            work.append(People(photo, photo.people.boxes[chosen].astype(np.float64), np.ones(len(chosen)), ids))
+            work.append(PhotoBoxes(photo, photo.people.boxes[chosen].astype(np.float64), np.ones(len(chosen)), ids))
     return work
 
 
-def detected_people(labels: Labels, boxes: Boxes) -> list[People]:
+def detected_people(labels: Labels, boxes: Boxes) -> list[PhotoBoxes]:
     """The detected people of each photo that has any."""
-    return [People(photo, *boxes[photo.image_id], ()) for photo in labels.photos if photo.image_id in boxes]
+    return [PhotoBoxes(photo, *boxes[photo.image_id], ()) for photo in labels.photos if photo.image_id in boxes]
 
 
 def predicted(
-    predictor: Predictor, work: list[People], flip: bool, batch_size: int | None
-) -> Iterator[tuple[People, Poses]]:
+    predictor: Predictor, work: list[PhotoBoxes], flip: bool, batch_size: int | None
+) -> Iterator[tuple[PhotoBoxes, Poses]]:
     """Each photo's people with their poses in the order of their boxes; raises InputError for the first bad photo."""
     paths, boxes = (people.photo.path for people in work), (people.boxes for people in work)
     stream = predictor.predict_stream(paths, boxes, flip, batch_size)
@@ -143,7 +156,7 @@ def rows_of(asked: np.ndarray, found: np.ndarray) -> np.ndarray:
 
 
 def photo_records(
-    people: People, poses: Poses, scores: np.ndarray, framing: Framing, labels: Labels
+    people: PhotoBoxes, poses: Poses, scores: np.ndarray, framing: Framing, labels: Labels
 ) -> list[dict[str, Any]]:
     """The COCO results of one photo: poses that are nobody's duplicate, best first.
 
