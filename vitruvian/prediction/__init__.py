@@ -115,7 +115,7 @@ class Waiting:
     missing: int  # of the N
 
 
-Batch = tuple[list[tuple[Waiting, int]], Callable[[], Tensor]]
+InProgress = tuple[list[tuple[Waiting, int]], Callable[[], Tensor]]
 """People whom the network is looking at, and what waits for the result."""
 
 
@@ -191,7 +191,7 @@ class Predictor:
             raise InputError(f"batch_size is {batch_size}; give 1 or more")
         waiting: deque[Waiting] = deque()
         people: deque[tuple[Waiting, int]] = deque()  # not seen yet
-        running: deque[Batch] = deque()
+        running: deque[InProgress] = deque()
         photos = in_order(self._crop, numbered(images, boxes), num_threads())
         with Runner(self.method, flip) as runner, closing(photos):
             for photo in photos:
@@ -218,7 +218,7 @@ class Predictor:
             return Waiting(name, None, error, [], 0)
         return Waiting(name, crops, None, [np.empty(0)] * len(crops), len(crops))
 
-    def _run(self, runner: Runner, members: list[tuple[Waiting, int]], running: deque[Batch]) -> None:
+    def _run(self, runner: Runner, members: list[tuple[Waiting, int]], running: deque[InProgress]) -> None:
         """Starts the network on people of any photos."""
         pixels = torch.from_numpy(np.stack([photo.crops.pixels[person] for photo, person in members if photo.crops]))
         for photo, person in members:
@@ -296,7 +296,7 @@ class Runner:
         return torch.cat([decoded.points, decoded.joint_scores[..., None]], -1)[:, 0]
 
 
-def collect(running: deque[Batch], leave: int) -> None:
+def collect(running: deque[InProgress], leave: int) -> None:
     """Hands results to their photos, one copy from the device a batch, until only `leave` batches are running."""
     while len(running) > leave:
         members, result = running.popleft()
