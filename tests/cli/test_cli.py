@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from small_run import make_data, small_experiment
 
 import vitruvian.training
@@ -602,6 +603,23 @@ def test_networks_that_no_recipe_is_of_are_imported_by_options(
     assert "deconv_kernels has 3" in fails(*(capsys, *command, *deconvolutions, "4", "2", "3", *joints))
     assert "the nearest is --method.flip" in fails(capsys, *command, "--method.flop", "exact", *joints)
     assert "--method.deconv-channels" in succeeds(capsys, *command, "--help")
+
+
+def test_shrink_makes_a_file_to_hand_on(capsys: Capture, weights: Path, tmp_path: Path) -> None:
+    state, experiment = checkpoints.load(weights)
+    assert Path(experiment["dataset"]["path"]).is_absolute()
+    output = tmp_path / "small.safetensors"
+    said = succeeds(capsys, "shrink", weights, "--output", output, "--score", "AP 3")
+    assert re.fullmatch(rf"{re.escape(str(output))}: 0\.\d MB, before 0\.\d MB\n", said)
+    halved, values = checkpoints.load(output)
+    assert output.stat().st_size < 0.7 * weights.stat().st_size
+    for name, tensor in state.items():
+        np.testing.assert_allclose(halved[name], tensor, rtol=1e-3, atol=1e-7)
+    assert values["method"] == experiment["method"]
+    assert values["dataset"]["path"] == "/".join(Path(experiment["dataset"]["path"]).parts[-3:])
+    with safe_open(output, "pt") as file:
+        assert file.metadata()["score"] == "AP 3"
+        assert str(weights.parent) not in file.metadata()["experiment"]
 
 
 # leaving

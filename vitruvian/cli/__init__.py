@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 
-from vitruvian.cli.commands import import_command, list_command, predict_command, train_command
+from vitruvian.cli.commands import import_command, list_command, predict_command, shrink_command, train_command
 from vitruvian.cli.evaluate import evaluate_command
 from vitruvian.errors import InputError, nearest_name
 
@@ -130,6 +130,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "evaluate": (evaluate_command, "predicts a data set and scores the predictions"),
     "train": (train_command, "trains a network"),
     "import-weights": (import_command, "makes a checkpoint of another program's weights"),
+    "shrink": (shrink_command, "makes a small file of a checkpoint, to hand on"),
     "list": (list_command, "names the shipped networks, the methods and the recipes"),
 }
 

@@ -260,6 +260,35 @@ def recipe_among(arguments: list[str]) -> str:
     return usual[1] if len(usual) == 2 and not any(argument.startswith("-") for argument in usual) else ""
 
 
+def shrink_command(arguments: list[str]) -> int:
+    """vitruvian shrink FILE --output OUT.safetensors"""
+    parser = Parser(
+        "shrink",
+        "Makes the file to hand on of a checkpoint: half the size, with no folders of the machine that trained it.",
+        "FILE --output OUT.safetensors [options]",
+    )
+    parser.add_argument("file", metavar="FILE", help="a checkpoint, such as best.safetensors of a run")
+    parser.add_argument("--output", metavar="FILE", required=True, help="the checkpoint to write, .safetensors")
+    parser.add_argument("--score", metavar="TEXT", default="", help='for vitruvian list: "PCK@0.2 43.6 on LSPET val"')
+    options = parser.read(arguments)
+
+    from vitruvian import checkpoints
+
+    state, experiment = checkpoints.load(options.file)
+    dataset = {key: without_machine(value) for key, value in experiment.get("dataset", {}).items()}
+    training = dict(experiment.get("training", {}), start_from="")
+    score = {"score": options.score} if options.score else None
+    checkpoints.save(options.output, state, {**experiment, "dataset": dataset, "training": training}, score, half=True)
+    sizes = (Path(path).stat().st_size / 1e6 for path in (options.file, options.output))
+    print("{}: {:.1f} MB, before {:.1f} MB".format(options.output, *reversed(list(sizes))))
+    return 0
+
+
+def without_machine(value: Any) -> Any:
+    """A path with its last three parts, which say what data they are; other values as they are."""
+    return Path(*Path(value).parts[-3:]).as_posix() if isinstance(value, str) and value else value
+
+
 def list_command(arguments: list[str]) -> int:
     """vitruvian list"""
     Parser("list", "Names the networks that come with Vitruvian, the methods and the recipes.").read(arguments)
