@@ -25,9 +25,11 @@ from vitruvian.experiment import Experiment
 from vitruvian.methods.sar.method import SAR
 from vitruvian.training import find_device, train
 from vitruvian.training.logs import read_table
-from vitruvian.training.state import load_state
+from vitruvian.training.state import find_state, load_state, save_state, scored
 
 CHECKPOINTS = "best.safetensors", "last.safetensors"
+KILLS_SEED = 84
+"""Of the shares of a run's time after which it is killed; another number tries other moments."""
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +86,15 @@ def test_a_run_leaves_checkpoints_tables_and_pictures(whole: Path) -> None:
 def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(data: Path, whole: Path, tmp_path: Path) -> None:
     experiment, output = small_experiment(data), tmp_path / "run"
     seconds = float(whole.with_name("seconds").read_text())
+    generator = random.Random(KILLS_SEED)
     for _ in range(4):
+        moment = generator.uniform(0, seconds)
         process = start(experiment, output, resume=output.exists())
-        time.sleep(random.uniform(0, seconds))
+        time.sleep(moment)
         process.kill()
         process.join()
+        step = load_state(output / "state.pt")["step"] if (output / "state.pt").exists() else "none"
+        print(f"killed after {moment:.3f} s of {seconds:.3f}: the last state is of step {step}")  # shown on failure
     finish(experiment, output, resume=output.exists())
     assert_same(output, whole)
 
@@ -221,8 +227,50 @@ def test_what_may_not_change_is_refused(data: Path, whole: Path, tmp_path: Path)
     with pytest.raises(InputError, match="there is no run to resume"):
         train(experiment, tmp_path / "none", resume=True, device="cpu")
     fewer = replace(experiment, dataset=replace(experiment.dataset, path=str(make_data(tmp_path / "few", 12))))
-    with pytest.raises(InputError, match=r"dataset\.path"):
+    with pytest.raises(
+        InputError, match=r"few/people\.json are not those that the run was started with; put them back"
+    ):
         train(fewer, whole, resume=True, device="cpu")
+    gone = replace(experiment, dataset=replace(experiment.dataset, path=str(tmp_path / "gone.json")))
+    with pytest.raises(InputError, match=r"gone\.json: cannot be read \(No such file or directory\); correct dataset"):
+        train(gone, whole, resume=True, device="cpu")
+
+
+def test_moved_annotations_are_known_by_their_content(data: Path, whole: Path, tmp_path: Path) -> None:
+    experiment, moved = small_experiment(data), make_data(tmp_path / "moved")
+    there = replace(experiment, dataset=replace(experiment.dataset, path=str(moved)))
+    state = find_state(whole, there)
+    assert state is not None
+    assert state["step"] == 8
+    moved.write_text(moved.read_text() + "\n")
+    with pytest.raises(InputError, match=r"moved/people\.json are not those that the run was started with"):
+        find_state(whole, there)
+    del state["annotations"]  # as earlier versions left it: the path alone says whether it is the same file
+    (tmp_path / "old").mkdir()
+    save_state(tmp_path / "old" / "state.pt", state)
+    with pytest.raises(InputError, match=r"the run has dataset\.path = "):
+        find_state(tmp_path / "old", there)
+    assert find_state(tmp_path / "old", experiment) is not None
+
+
+def test_a_run_without_a_first_step_does_not_block_its_folder(data: Path, whole: Path, tmp_path: Path) -> None:
+    wrong = small_experiment(data, metric="PCKh@0.5")
+    with pytest.raises(InputError, match=r"training.metric is 'PCKh@0.5', but scoring on .* gives "):
+        train(wrong, tmp_path / "run", device="cpu")
+    assert load_state(tmp_path / "run" / "state.pt")["step"] == 0
+    assert find_state(tmp_path / "run", wrong) is None
+    finish(small_experiment(data), tmp_path / "run")
+    assert_same(tmp_path / "run", whole)
+
+
+def test_without_scores_the_last_weights_are_kept(data: Path, whole: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    for epochs in (1, 2):
+        finish(small_experiment(data, val=False, epochs=epochs), output, resume=epochs > 1)
+        assert not scored(output)
+        assert (output / "best.safetensors").read_bytes() == (output / "last.safetensors").read_bytes()
+    assert tensors_of(output) == tensors_of(whole)
+    assert scored(whole)
 
 
 def test_a_finished_run_can_be_made_longer(data: Path, whole: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from vitruvian import checkpoints
-from vitruvian.data.labels import Labels
+from vitruvian.data.labels import Labels, left_out, why_nobody
 from vitruvian.data.loading import EpochBatches, PersonCrops
 from vitruvian.data.reading import read_labels
 from vitruvian.errors import InputError
@@ -29,7 +29,7 @@ from vitruvian.prediction import choose_device
 from vitruvian.runs import RUN, write_run
 from vitruvian.skeletons import joint_difference
 from vitruvian.training.optimisation import parameter_groups
-from vitruvian.training.state import BEST, LAST, STATE, check_place, find_state, prepare_folder
+from vitruvian.training.state import BEST, LAST, STATE, check_place, find_state, prepare_folder, scored
 
 if TYPE_CHECKING:
     from vitruvian.training.loop import Loop
@@ -47,6 +47,8 @@ def train(
     processes: int = 1,
 ) -> Path:
     """Trains an experiment into the folder `output` and returns the path of its best checkpoint.
+
+    Where nothing is scored that is the last one.
 
     The folder gets run.yaml, best.safetensors and last.safetensors, state.pt to go on from, losses.csv, scores.csv and
     the results.json that was scored last, pictures, and a folder for TensorBoard. A run that was killed at any moment
@@ -105,7 +107,7 @@ def train(
         raise KeyboardInterrupt(
             f"stopped after step {loop.step} of {loop.steps}; the same command with --resume goes on from there"
         )
-    if rank() == 0 and not (output / BEST).exists():  # nothing was scored
+    if rank() == 0 and not scored(output):  # also where a shorter run has left its last one
         write_atomically(output / BEST, lambda temporary: shutil.copyfile(output / LAST, temporary))
     return output / BEST
 
@@ -176,7 +178,10 @@ def read_data(experiment: Experiment) -> tuple[PersonCrops, Labels | None]:
     labels = read_labels(dataset.path, dataset.images)
     crops = PersonCrops(labels, experiment.method.framing, experiment.augmentation, experiment.seed, dataset.limit)
     if not len(crops):
-        raise InputError(f"{labels.path}: nobody in it has a labelled joint and a box; there is nothing to learn from")
+        raise InputError(
+            f"{labels.path}: nobody in it has a labelled joint and a box, there is nothing to learn from: "
+            + why_nobody(labels)
+        )
     val = read_labels(dataset.val_path, dataset.val_images, keep_content=True) if dataset.val_path else None
     for one in (labels, val):
         different = joint_difference(one.skeleton, experiment.skeleton) if one else ""
@@ -186,6 +191,8 @@ def read_data(experiment: Experiment) -> tuple[PersonCrops, Labels | None]:
                 f"learns the {experiment.skeleton.num_joints} of {experiment.skeleton.name!r} ({different}); choose "
                 "data with the same joints in the same order"
             )
+        if one and rank() == 0 and (line := left_out(one)):
+            print(line)
     return crops, val
 
 

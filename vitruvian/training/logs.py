@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from vitruvian.files import write_atomically
 from vitruvian.images import write_image
+from vitruvian.training.state import SCORES
 
 LOSSES = "losses.csv"
-SCORES = "scores.csv"
 
 Row = dict[str, Any]
 

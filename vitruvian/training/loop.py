@@ -27,7 +27,7 @@ from vitruvian.training.optimisation import (
     learning_rate_factor,
     set_learning_rate,
 )
-from vitruvian.training.state import BEST, LAST, RESULTS, STATE, plain, save_state
+from vitruvian.training.state import BEST, LAST, RESULTS, STATE, content_hash, plain, save_state
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 READ_SECONDS = 1.0
@@ -60,6 +60,7 @@ class Loop(lightning.LightningModule):
         self.method, self.experiment, self.options = method, experiment, experiment.training
         self.crops, self.batches, self.val, self.folder, self.state = crops, batches, val, folder, state
         self.step, self.steps_per_epoch = state["step"] if state else 0, batches.batches_per_epoch
+        self.annotations = content_hash(experiment.dataset.path)
         self.average: Average | None = None
         self.unread = UnreadLosses()
         self.read_at = time.monotonic()
@@ -242,6 +243,7 @@ class Loop(lightning.LightningModule):
                 "processes": self.trainer.world_size,
                 "threads": torch.get_num_threads(),
                 "experiment": plain(self.experiment),
+                "annotations": self.annotations,
                 "method": self.method.state_dict(),
                 "average": self.average.state_dict() if self.average else None,
                 "optimizer": self.optimizer.state_dict(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ STATE = "state.pt"
 LAST = "last.safetensors"
 BEST = "best.safetensors"
 RESULTS = "results.json"
+SCORES = "scores.csv"
 
 MAY_CHANGE = (
     *("training.epochs", "training.workers", "training.score_every", "training.save_every"),
@@ -38,11 +40,13 @@ def prepare_folder(output: Path, resume: bool) -> None:
         InputError: the folder holds a run that is not to be resumed, or none that can be.
     """
     held = next((name for name in (STATE, LAST, BEST) if (output / name).exists()), None)
+    if held == STATE and not resume and not load_state(output / STATE)["step"]:
+        held = None  # its first step never came, as where the first look found the data in disorder
     if held and not resume:
         raise InputError(f"{output} holds a run already ({held}): add --resume to go on, or choose another folder")
     if resume and not output.is_dir():
         raise InputError(f"{output}: there is no run to resume; correct the folder, or leave --resume out")
-    if held and not (output / STATE).exists():
+    if held and held != STATE:
         raise InputError(
             f"{output} holds {held} but no {STATE}, without which nothing resumes bit for bit; train into another "
             f"folder with training.start_from {output / held}"
@@ -53,17 +57,40 @@ def prepare_folder(output: Path, resume: bool) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def scored(output: Path) -> bool:
+    """Whether figures were obtained in the run in a folder, so that its best checkpoint is the best by them."""
+    table = output / SCORES
+    return table.exists() and table.stat().st_size > 0  # without rows it has no header either
+
+
 def find_state(output: Path, experiment: Experiment) -> dict[str, Any] | None:
-    """The state that the run in a folder goes on from; None where it is new, or was killed before its first state.
+    """The state that the run in a folder goes on from; None where it is new, or was killed before its first step.
 
     Raises:
-        InputError: the state is damaged, or of another experiment.
+        InputError: the state is damaged, or of another experiment or other annotations.
     """
     if not (output / STATE).exists():
         return None
     state = load_state(output / STATE)
-    check_same(state["experiment"], plain(experiment), output / STATE)
+    if not state["step"]:
+        return None
+    before = state.get("annotations")  # states of earlier versions do not say it
+    check_same(state["experiment"], plain(experiment), output / STATE, any_path=before is not None)
+    if before is not None and content_hash(experiment.dataset.path) != before:
+        raise InputError(
+            f"{output / STATE}: the annotations in {experiment.dataset.path} are not those that the run was started "
+            "with; put them back, or train into another folder"
+        )
     return state
+
+
+def content_hash(path: str | Path) -> str:
+    """What tells a file from others with another content, wherever it lies; raises InputError for one not there."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); correct dataset.path") from None
 
 
 def check_place(state: Mapping[str, Any], steps_per_epoch: int, processes: int, path: Path) -> None:
@@ -77,9 +104,12 @@ def check_place(state: Mapping[str, Any], steps_per_epoch: int, processes: int, 
         )
 
 
-def check_same(stored: dict[str, Any], given: dict[str, Any], path: Path) -> None:
-    """Raises InputError naming the first field in which two experiments differ though they must not."""
-    allowed = set(MAY_CHANGE)
+def check_same(stored: dict[str, Any], given: dict[str, Any], path: Path, any_path: bool) -> None:
+    """Raises InputError naming the first field in which two experiments differ though they must not.
+
+    `any_path`: the annotations are known by their content, and may lie elsewhere than they did.
+    """
+    allowed = {*MAY_CHANGE, "dataset.path"} if any_path else set(MAY_CHANGE)
     if given["training"]["schedule"] == "cosine":
         allowed.discard("training.epochs")  # the learning rate depends on it
     before, now = flatten(stored), flatten(given)
