@@ -13,6 +13,8 @@ from vitruvian import checkpoints
 from vitruvian.cli import main
 from vitruvian.methods import build, experiment_to_dict
 
+BATCH = ("--training.batch-size", "2", "--training.workers", "0")
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -58,6 +60,10 @@ def test_of_evaluate(options: str, message: str, capsys: Any, data: Path, weight
         ("sar", "--method.deconv-channels 0 --method.deconv-kernels 4", "deconv_channels is (0,), expected numbers"),
         ("sar", "--method.heatmap-sigma 0", "heatmap_sigma is 0.0, expected a number of cells above 0"),
         ("sar", "--method.sharpness -1", "sharpness is -1.0, expected a number above 0"),
+        ("sar", "--method.backbone.channels 8 8", "backbone.channels is (8, 8), expected those of four stages, or"),
+        ("sar", "--method.backbone.channels 8 8 0 8", "channels is (8, 8, 0, 8), expected numbers from 1 on"),
+        ("sar", "--method.backbone.pyramid -3", "pyramid is -3, expected 0 or more"),
+        ("sar", "--method.backbone.drop-path 2", "drop_path is 2.0, expected a chance"),
         ("heatmap", "--method.framing.padding 0", "padding is 0.0, expected a factor above 0"),
         ("heatmap", "--method.codec dark --method.blur 4", "blur is 4, expected an odd number of cells"),
         ("heatmap", "--method.sigma 0", "the options: method: sigma is 0.0, expected a number of cells above 0"),
@@ -77,5 +83,5 @@ def test_of_train(
     recipe: str, options: str, message: str, capsys: Any, data: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    arguments = ("train", f"{recipe}/lspet_resnet18", "--data", data, "--device", "cpu", *options.split())
+    arguments = ("train", f"{recipe}/lspet_resnet18", "--data", data, "--device", "cpu", *BATCH, *options.split())
     assert message in complaint(capsys, *arguments)

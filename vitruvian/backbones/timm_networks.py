@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vitruvian.backbones.weights import load_backbone
-from vitruvian.errors import InputError
+from vitruvian.errors import InputError, expect
 
 VIT_SIZES = {  # channels, layers, heads of ViTPose (NeurIPS 2022); timm's own vit_small has 6 heads
     "vit_small": (384, 12, 12),
@@ -50,6 +50,9 @@ class BackboneConfig:
         # timm would take "hf-hub:..." and "local-dir:..." for places to read a network's settings from.
         if not re.fullmatch(r"[\w.-]+", self.name):
             raise ValueError(f"name is {self.name!r}, expected one of timm's networks: letters, digits, _ . and -")
+        expect(all(one >= 1 for one in self.channels), "channels", self.channels, "numbers from 1 on")
+        expect(self.pyramid >= 0, "pyramid", self.pyramid, "0 or more")
+        expect(0 <= self.drop_path < 1, "drop_path", self.drop_path, "a chance from 0 to below 1")
 
 
 class Backbone(nn.Module):
@@ -151,6 +154,8 @@ def check_config(config: BackboneConfig, size: tuple[int, int]) -> None:
     for option, value in ignored.items():
         if value:
             raise InputError(f"backbone.{option} is {value}, which {config.name} has no use for; leave it out")
+    if len(config.channels) not in (0, 4):
+        raise InputError(f"backbone.channels is {config.channels}, expected those of four stages, or none")
     # A ViT's patches; and HRNet adds its maps of stride 32, enlarged, to those of stride 4.
     multiple = 16 if vit else 32 if hrnet else 1
     if any(side % multiple for side in size):
