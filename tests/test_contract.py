@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +13,14 @@ import torch
 from vitruvian import checkpoints
 from vitruvian.backbones import BackboneConfig
 from vitruvian.experiment import Experiment, Method, View
-from vitruvian.geometry import Framing
+from vitruvian.geometry import Affine, Framing
 from vitruvian.methods import METHODS, build, experiment_from_dict, experiment_to_dict
+from vitruvian.methods.heatmap.method import Heatmap
+from vitruvian.methods.heatmap_offset.method import HeatmapOffset
+from vitruvian.methods.integral.method import Integral
+from vitruvian.methods.regression.method import Regression
+from vitruvian.methods.rle.method import RLE
+from vitruvian.methods.sar.method import SAR
 from vitruvian.sample import Batch, People
 from vitruvian.skeletons import LSP
 
@@ -163,6 +171,67 @@ def test_a_batch_gives_what_single_photos_give(name: str) -> None:
     assert together.scores.shape == (3, 1)
     # Untrained maps are flat: where two cells tie, rounding may choose the other one, so compare most, not all.
     assert ((points - together.points).abs().amax(-1) < 1e-3).float().mean() > 0.9
+
+
+STRIDE_4 = {"deconv_channels": (12, 8, 6), "deconv_kernels": (4, 4, 4)}
+"""Maps of 16 x 24 cells of 4 px, for which also the authors' way to turn SAR's mirrored points back is exact."""
+
+
+def perfect_maps(method: Method, batch: Batch) -> Any:
+    """The Maps of a network that has learnt a batch of people by heart, all of whose joints are visible."""
+    targets, maps = method.targets(batch), sys.modules[type(method).__module__].Maps
+    shape = len(batch.everyone.keypoints), JOINTS
+    if isinstance(method, Heatmap):
+        return maps(targets.heatmaps)
+    if isinstance(method, HeatmapOffset):
+        return maps(targets.combined)
+    if isinstance(method, Regression):
+        return maps(targets.points)
+    if isinstance(method, Integral):
+        return maps(targets.points, targets.points.new_zeros(*shape, 2, 3))
+    if isinstance(method, RLE):
+        return maps(targets.points, targets.points.new_full((*shape, 2), -5.0))
+    assert isinstance(method, SAR), f"say what perfect maps of {type(method).__name__} are"
+    opinions = targets.labels.view(*shape, 2, 1, 1).expand(*shape, 2, *targets.heatmaps.shape[1:])
+    return maps(8 * targets.heatmaps.unflatten(0, shape), opinions, None)
+
+
+def known_batch(seed: int = 3) -> Batch:
+    """Two people with all joints visible, away from the border."""
+    batch = random_batch(2, seed)
+    points = np.random.default_rng(seed).uniform((14, 14), (SIZE[0] - 15, SIZE[1] - 15), (2, JOINTS, 2))
+    batch.everyone.keypoints.copy_(torch.from_numpy(points))
+    batch.everyone.visibility.fill_(2)
+    return batch
+
+
+@pytest.mark.parametrize("affine", ["pixel", "udp"])
+def test_perfect_maps_decode_to_the_truth_and_so_do_mirrored_ones(name: str, affine: Affine) -> None:
+    config: Any = small_experiment(name).method
+    changes = STRIDE_4 if hasattr(config, "deconv_channels") else {}
+    if name == "sar" and affine == "udp":
+        changes = {**changes, "flip": "exact"}  # the authors' way is made for the other family
+    framing = replace(config.framing, affine=affine)
+    method = METHODS[name](replace(config, framing=framing, **changes), SKELETON).eval()
+    batch = known_batch()
+    maps = perfect_maps(method, mirrored_too(batch, list(SKELETON.mirror)))
+    method.forward = lambda inputs, inside=None: type(maps)(
+        *(tensor if tensor is None else tensor[: len(inputs)] for tensor in maps)
+    )
+    plain, mirrored = View(torch.zeros(2, 3, 5, 7)), View(torch.zeros(2, 3, 5, 7), mirrored=True)
+    for views, allowed in (([plain], 0), ([plain, mirrored], 1)):
+        error = (method.predict(views).points[:, 0] - batch.everyone.keypoints).abs().max()
+        assert error < exactness(name, affine)[allowed]
+
+
+def exactness(name: str, affine: Affine) -> tuple[float, float]:
+    """How far from the truth perfect maps may lead, px: of the plain view, and together with the mirrored one."""
+    if name == "heatmap":
+        # Gaussians stand on whole cells: half a cell, of 4 px ("pixel") or 4.2 px ("udp").
+        return 2.2, 2.2
+    if name == "heatmap_offset" and affine == "pixel":
+        return 1e-3, 1.6  # mirrored maps come back 3/4 of a cell too far left, and are half of the mean
+    return 1e-3, 1e-3
 
 
 def test_overfits_two_people_and_predicts_them(name: str) -> None:
