@@ -14,7 +14,9 @@ from vitruvian.runs import changed, read_run, write_run
 from vitruvian.skeletons import COCO, LSP
 
 SAR = Experiment(
-    Config(deconv_channels=(), sharpness=8.0), LSP, training=Training(learning_rate=1e-05, milestones=(3,))
+    Config(deconv_channels=(), deconv_kernels=(), sharpness=8.0),
+    LSP,
+    training=Training(learning_rate=1e-05, milestones=(3,)),
 )
 
 
