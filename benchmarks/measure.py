@@ -100,4 +100,5 @@ def generated(folder: Path, count: int, people: int) -> Labels:
             ignored=np.zeros(people, bool),
         )
         photos.append(Photo(path, number, (640, 480), truth, tuple(range(people * number, people * (number + 1)))))
+    (folder / "generated.json").touch()  # a run remembers the file that it was started with
     return Labels(folder / "generated.json", COCO, tuple(photos))

@@ -12,8 +12,8 @@ from measure import machine, spread
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
     "import vitruvian": ["-c", "import vitruvian"],
-    "vitruvian --help": ["-m", "vitruvian.cli", "--help"],
-    "vitruvian predict --help": ["-m", "vitruvian.cli", "predict", "--help"],
+    "vitruvian --help": ["-m", "vitruvian", "--help"],
+    "vitruvian predict --help": ["-m", "vitruvian", "predict", "--help"],
 }
 GOAL = 1.0  # seconds, of vitruvian --help
 

@@ -38,6 +38,7 @@ ORDER = [
     "evaluation",
     "training",
     "cli",
+    "__main__",
 ]
 """The package from the foundation to the door: a file imports only from above or its own folder."""
 

@@ -133,6 +133,3 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "shrink": (shrink_command, "makes a small file of a checkpoint, to hand on"),
     "list": (list_command, "names the shipped networks, the methods and the recipes"),
 }
-
-if __name__ == "__main__":
-    sys.exit(main())

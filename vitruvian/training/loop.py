@@ -60,7 +60,7 @@ class Loop(lightning.LightningModule):
         self.method, self.experiment, self.options = method, experiment, experiment.training
         self.crops, self.batches, self.val, self.folder, self.state = crops, batches, val, folder, state
         self.step, self.steps_per_epoch = state["step"] if state else 0, batches.batches_per_epoch
-        self.annotations = content_hash(experiment.dataset.path)
+        self.annotations = content_hash(crops.labels.path)
         self.average: Average | None = None
         self.unread = UnreadLosses()
         self.read_at = time.monotonic()
