@@ -15,12 +15,15 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 
+from vitruvian import checkpoints
 from vitruvian.backbones import BackboneConfig
 from vitruvian.data.reading import read_labels
 from vitruvian.errors import InputError
 from vitruvian.experiment import Dataset, Experiment, Training
 from vitruvian.geometry import Framing
+from vitruvian.methods import build, experiment_to_dict
 from vitruvian.methods.sar.method import Config
 from vitruvian.skeletons import LSP
 from vitruvian.training import train
@@ -74,6 +77,15 @@ def small_experiment(data: Path, val: bool = True, **training: Any) -> Experimen
         training=replace(options, **training),
         seed=5,
     )
+
+
+def make_weights(data: Path) -> Path:
+    """A checkpoint, beside its data, of a tiny network that has learnt nothing."""
+    torch.manual_seed(0)
+    experiment = small_experiment(data)
+    path = data.parent / "tiny.safetensors"
+    checkpoints.save(path, build(experiment).state_dict(), experiment_to_dict(experiment))
+    return path
 
 
 def _run(

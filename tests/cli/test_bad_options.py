@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from small_run import make_data, small_experiment
+from small_run import make_data, make_weights
 
-from vitruvian import checkpoints
 from vitruvian.cli import main
-from vitruvian.methods import build, experiment_to_dict
 
 BATCH = ("--training.batch-size", "2", "--training.workers", "0")
 
@@ -23,11 +20,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def weights(data: Path) -> Path:
-    torch.manual_seed(0)
-    experiment = small_experiment(data)
-    path = data.parent / "tiny.safetensors"
-    checkpoints.save(path, build(experiment).state_dict(), experiment_to_dict(experiment))
-    return path
+    return make_weights(data)
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:

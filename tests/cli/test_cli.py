@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from small_run import make_data, small_experiment
+from small_run import make_data, make_weights, small_experiment
 
 import vitruvian.training
 from vitruvian import checkpoints
@@ -42,11 +42,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def weights(data: Path) -> Path:
     """A tiny network that has learnt nothing."""
-    torch.manual_seed(0)
-    experiment = small_experiment(data)
-    path = data.parent / "tiny.safetensors"
-    checkpoints.save(path, build(experiment).state_dict(), experiment_to_dict(experiment))
-    return path
+    return make_weights(data)
 
 
 Capture = pytest.CaptureFixture[str]
@@ -648,7 +644,7 @@ def test_an_interrupt_says_what_it_was_told(capsys: Capture, monkeypatch: Any) -
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (PermissionError(13, "Permission denied", "/root/x.jpg"), "/root/x.jpg: Permission denied; check the path"),
+        (PermissionError(13, "Permission denied", "photos/x.jpg"), "photos/x.jpg: Permission denied; check the path"),
         (OSError(36, "File name too long", b"y\xff.jpg"), "y\\udcff.jpg: File name too long; check the path"),
     ],
 )

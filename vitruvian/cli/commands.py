@@ -20,6 +20,7 @@ from vitruvian.cli.options import (
     fields_of,
     first_value,
     given_values,
+    method_fields,
     parse,
     wants_help,
     whole_number,
@@ -191,7 +192,7 @@ def import_command(arguments: list[str]) -> int:
     """vitruvian import-weights FILE RECIPE --output OUT.safetensors"""
     parser = import_parser()
     recipe = recipe_among(arguments) if len(arguments) > 1 else ""  # --help alone comes at once
-    fields = [one for one in fields_of(find_recipe(recipe)()) if one.name.startswith("method.")] if recipe else []
+    fields = method_fields(find_recipe(recipe)()) if recipe else []
     add_fields(parser, fields)
     options = parser.read(arguments)
     experiment = find_recipe(options.recipe)()
@@ -212,10 +213,7 @@ def import_command(arguments: list[str]) -> int:
         experiment = replace(experiment, skeleton=read_skeleton(options.joints))
     names = import_module(f"vitruvian.methods.{method_name(experiment)}.weights")
     state = checkpoints.state_dict_of(read_foreign(options.file), options.file)
-    try:
-        method = build_empty(experiment)
-    except ValueError as error:  # of options that contradict each other
-        raise InputError(f"{options.recipe} with these options is no network: {error}") from None
+    method = build_empty(experiment)
     try:
         fitted = names.from_reference(state, method)
     except InputError as error:

@@ -12,9 +12,9 @@ from vitruvian.cli.options import (
     Parser,
     add_fields,
     add_prediction,
-    fields_of,
     first_value,
     given_values,
+    method_fields,
     parse,
     wants_help,
 )
@@ -100,7 +100,7 @@ def predictor_to_evaluate(parser: Parser, arguments: list[str]) -> tuple[Predict
     weights = checkpoint_path(first_value(arguments, "--weights", "evaluate") or DEFAULT_WEIGHTS)
     state, values = checkpoints.load(weights)
     experiment = experiment_from_dict(values, str(weights))
-    fields = [one for one in fields_of(experiment) if one.name.startswith("method.")]
+    fields = method_fields(experiment)
     add_fields(parser, fields)
     options = parser.read(arguments)
     experiment = changed(experiment, given_values(fields, options), "the options")

@@ -91,6 +91,11 @@ def fields_of(instance: Any, group: str = "") -> Iterator[Field]:
             yield Field(group, name, hints[one.name], value, texts.get(one.name, ""))
 
 
+def method_fields(experiment: Any) -> list[Field]:
+    """The fields of an experiment's method alone: what a network is, not how it was trained."""
+    return [one for one in fields_of(experiment) if one.name.startswith("method.")]
+
+
 def descriptions(kind: type) -> dict[str, str]:
     """What the "Attributes:" of a dataclass's docstring say about each field, as one line."""
     lines = (inspect.getdoc(kind) or "").partition("Attributes:\n")[2].splitlines()
