@@ -158,6 +158,8 @@ def three_joints(dims: int) -> People:
         areas=np.array([10.0, 12], np.float32),
         ignored=np.array([False, True]),
         head_sizes=np.array([3.0, 4], np.float32),
+        cameras=np.array([[100.0, 101, 50, 51], [102, 103, 52, 53]], np.float32),
+        root_depths=np.array([4000.0, 5000], np.float32),
     )
 
 
@@ -171,7 +173,8 @@ def test_a_mirror_exchanges_left_and_right(dims: int) -> None:
     if dims == 3:  # a depth stays, known or not
         np.testing.assert_array_equal(after.keypoints[..., 2], [[7, NONE, NONE], [1, 3, 2]])
     assert after.keypoints.dtype == after.areas.dtype == after.boxes.dtype == after.head_sizes.dtype == np.float32
-    np.testing.assert_array_equal(after.ignored, before.ignored)
+    for field in ("ignored", "cameras", "root_depths"):  # the last two are the photo's
+        np.testing.assert_array_equal(getattr(after, field), getattr(before, field))
     again = transform_people(after, mirror_matrix(20), (0, 2, 1))
     np.testing.assert_array_equal(again.keypoints, before.keypoints)
     np.testing.assert_array_equal(again.boxes, before.boxes)

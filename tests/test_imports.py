@@ -18,17 +18,18 @@ ORDER = [
     "skeletons",
     "sample",
     "geometry",
+    "cameras",
     "image_headers",
     "images",
     "crops",
     "draw",
     "augment",
+    "checkpoints",
     "data",
     "metrics",
     "coordinates",
     "heatmaps",
     "layers",
-    "checkpoints",
     "backbones",
     "experiment",
     "budgets",
@@ -42,7 +43,19 @@ ORDER = [
 ]
 """The package from the foundation to the door: a file imports only from above or its own folder."""
 
-WITHOUT_TORCH = ["skeletons", "sample", "geometry", "images", "draw", "crops", "augment", "metrics", "errors", "files"]
+WITHOUT_TORCH = [
+    "skeletons",
+    "sample",
+    "geometry",
+    "cameras",
+    "images",
+    "draw",
+    "crops",
+    "augment",
+    "metrics",
+    "errors",
+    "files",
+]
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 MODULES = {".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): p for p in FILES}

@@ -22,6 +22,8 @@ def people(count: int = 3, joints: int = 4, dims: int = 2) -> People:
         areas=np.arange(count, dtype=np.float32),
         ignored=np.zeros(count, bool),
         head_sizes=np.arange(count, dtype=np.float32) + 10,
+        cameras=np.arange(4 * count, dtype=np.float32).reshape(count, 4),
+        root_depths=np.arange(count, dtype=np.float32) + 3000,
     )
 
 
@@ -35,6 +37,8 @@ def people(count: int = 3, joints: int = 4, dims: int = 2) -> People:
         ("areas", (3, 1), r"People.areas has shape \(3, 1\), expected \(3,\)"),
         ("ignored", (2,), r"People.ignored has shape \(2,\), expected \(3,\)"),
         ("head_sizes", (2,), r"People.head_sizes has shape \(2,\), expected \(3,\)"),
+        ("root_depths", (2,), r"People.root_depths has shape \(2,\), expected \(3,\)"),
+        ("cameras", (3, 5), r"People.cameras has shape \(3, 5\), expected \(3, 4 or 9\)"),
     ],
 )
 def test_people_whose_fields_disagree_are_refused(field: str, shape: tuple[int, ...], message: str) -> None:
@@ -46,7 +50,7 @@ def test_selected_people_keep_their_fields_together() -> None:
     everyone = people(dims=3)
     for index in (slice(1, 3), np.array([True, False, True]), np.array([2, 0])):
         chosen = everyone.select(index)
-        for name in ("keypoints", "visibility", "boxes", "areas", "ignored", "head_sizes"):
+        for name in ("keypoints", "visibility", "boxes", "areas", "ignored", "head_sizes", "cameras", "root_depths"):
             np.testing.assert_array_equal(getattr(chosen, name), getattr(everyone, name)[index])
     assert replace(everyone, head_sizes=None).select(slice(2)).head_sizes is None
     assert len(everyone.select(slice(0, 0))) == len(People.none(7)) == 0
@@ -103,7 +107,7 @@ def test_poses_whose_fields_disagree_are_refused(change: dict[str, Any], message
 def batch_of(matrices: list[np.ndarray], sizes: list[tuple[int, int]], counts: tuple[int, ...]) -> Batch:
     """A batch of 7 x 5 px images with these `to_original` and photo sizes."""
     numpy_people = people(sum(counts))
-    names = ("keypoints", "visibility", "boxes", "areas", "ignored", "head_sizes")
+    names = ("keypoints", "visibility", "boxes", "areas", "ignored", "head_sizes", "cameras", "root_depths")
     return Batch(
         inputs=torch.zeros(len(matrices), 3, 5, 7, dtype=torch.uint8),
         everyone=People(**{name: torch.from_numpy(getattr(numpy_people, name)) for name in names}),

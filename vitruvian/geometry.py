@@ -24,7 +24,7 @@ Boxes are x0 y0 x1 y1, sizes (width, height). Matrices are (3, 3) float64 and ac
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -195,6 +195,8 @@ def transform_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 def transform_people(people: People, matrix: np.ndarray, mirror: tuple[int, ...]) -> People:
     """People seen through an affine (3, 3); where it mirrors, left and right joints change places.
 
+    Depths stay, and so do cameras, which are the photo's.
+
     Args:
         people: of numpy arrays, in the frame that `matrix` starts from.
         matrix: (3, 3); its determinant says whether it mirrors.
@@ -207,11 +209,11 @@ def transform_people(people: People, matrix: np.ndarray, mirror: tuple[int, ...]
         order = list(mirror)
         keypoints, visibility = keypoints[:, order], visibility[:, order]
     factor = abs(area)
-    return People(
+    return replace(
+        people,
         keypoints=keypoints,
         visibility=visibility,
         boxes=transform_boxes(people.boxes, matrix).astype(np.float32),
         areas=(people.areas * factor).astype(np.float32),
-        ignored=people.ignored,
         head_sizes=None if people.head_sizes is None else people.head_sizes * np.float32(math.sqrt(factor)),
     )

@@ -27,22 +27,27 @@ class People:
     Raises ValueError when two fields disagree on N or K.
     """
 
-    keypoints: Any  # (N, K, 2) px, or (N, K, 3) px, px, mm; NaN where not known
+    keypoints: Any  # (N, K, 2) px, or (N, K, 3) px, px, depth mm behind the skeleton's root; NaN where not known
     visibility: Any  # (N, K) int8: -1, 0, 1, 2 as named above
     boxes: Any  # (N, 4) px: x0 y0 x1 y1
     areas: Any  # (N,) px^2
     ignored: Any  # (N,) bool: crowds and people that the metric leaves out
     head_sizes: Any = None  # (N,) px, for PCKh
+    cameras: Any = None  # (N, 4 or 9) as in `vitruvian.cameras`, always in px of the photo; NaN where not known
+    root_depths: Any = None  # (N,) mm, from the camera's centre to the plane of the root; NaN where not known
 
     def __post_init__(self) -> None:
         if len(self.keypoints.shape) != 3 or self.keypoints.shape[2] not in (2, 3):
             raise ValueError(f"People.keypoints has shape {tuple(self.keypoints.shape)}, expected (N, K, 2 or 3)")
         n, k = self.keypoints.shape[:2]
         expected = {"visibility": (n, k), "boxes": (n, 4), "areas": (n,), "ignored": (n,), "head_sizes": (n,)}
+        expected["root_depths"] = (n,)
         for name, shape in expected.items():
             value = getattr(self, name)
             if value is not None and tuple(value.shape) != shape:
                 raise ValueError(f"People.{name} has shape {tuple(value.shape)}, expected {shape}")
+        if self.cameras is not None and tuple(self.cameras.shape) not in ((n, 4), (n, 9)):
+            raise ValueError(f"People.cameras has shape {tuple(self.cameras.shape)}, expected ({n}, 4 or 9)")
 
     def __len__(self) -> int:
         return self.keypoints.shape[0]

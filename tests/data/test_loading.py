@@ -234,3 +234,22 @@ def test_real_people_are_cropped(shared_data: Path, file: str) -> None:
     people = batch.everyone
     assert torch.equal(people.keypoints.isnan().any(2), people.visibility == 0)
     assert batch.inside.float().mean() > 0.2
+
+
+def test_labels_with_and_without_depth_make_one_batch(labels: Labels) -> None:
+    samples = [PersonCrops(labels, Framing(size=(24, 32)))[0, index] for index in range(3)]
+    deep = np.concatenate([samples[1].people.keypoints, np.full_like(samples[1].people.keypoints[..., :1], 7)], -1)
+    cameras, roots = np.array([[1.0, 2, 3, 4]], np.float32), np.array([5.0], np.float32)
+    samples[1] = replace(
+        samples[1], people=replace(samples[1].people, keypoints=deep, cameras=cameras, root_depths=roots)
+    )
+    packed = collate(samples).everyone
+    assert packed.keypoints.shape[2] == 3
+    np.testing.assert_array_equal(packed.keypoints[1], deep[0])
+    np.testing.assert_array_equal(packed.keypoints[0, :, :2], samples[0].people.keypoints[0])
+    assert packed.keypoints[[0, 2], :, 2].isnan().all()
+    assert packed.cameras[1].tolist() == [1, 2, 3, 4]
+    assert packed.root_depths[1] == 5
+    assert packed.cameras[[0, 2]].isnan().all()
+    assert packed.root_depths[[0, 2]].isnan().all()
+    assert collate(samples[::2]).everyone.cameras is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 
 import numpy as np
 import torch
@@ -126,16 +127,7 @@ class RemainingBatches(Sampler[list[Key]]):
 def collate(samples: Sequence[Sample]) -> Batch:
     """A batch of samples of equal size; the pixels stay in the samples' order, which is channels-last memory."""
     pixels = torch.from_numpy(np.stack([sample.image for sample in samples]))
-    people = [sample.people for sample in samples]
-    heads = None if any(p.head_sizes is None for p in people) else np.concatenate([p.head_sizes for p in people])
-    everyone = People(
-        keypoints=torch.from_numpy(np.concatenate([p.keypoints for p in people])),
-        visibility=torch.from_numpy(np.concatenate([p.visibility for p in people])),
-        boxes=torch.from_numpy(np.concatenate([p.boxes for p in people])),
-        areas=torch.from_numpy(np.concatenate([p.areas for p in people])),
-        ignored=torch.from_numpy(np.concatenate([p.ignored for p in people])),
-        head_sizes=None if heads is None else torch.from_numpy(heads),
-    )
+    everyone = pack([sample.people for sample in samples])
     masks = [sample.ignore for sample in samples]
     ignore = None
     if any(mask is not None for mask in masks):
@@ -144,12 +136,44 @@ def collate(samples: Sequence[Sample]) -> Batch:
     return Batch(
         inputs=pixels.permute(0, 3, 1, 2),
         everyone=everyone,
-        counts=tuple(len(p) for p in people),
+        counts=tuple(len(sample.people) for sample in samples),
         to_original=torch.from_numpy(np.stack([sample.to_original for sample in samples])),
         photo_sizes=torch.tensor([sample.photo_size for sample in samples], dtype=torch.float64),
         image_ids=tuple(sample.image_id for sample in samples),
         ignore=ignore,
     )
+
+
+def pack(people: Sequence[People]) -> People:
+    """People (numpy) one after the other, as tensors; what some of them lack is None, but for depths and cameras.
+
+    Where labels with and without depth are mixed, unknown ones are NaN.
+    """
+    packed: dict[str, torch.Tensor | None] = {}
+    for one in fields(People):
+        parts = [getattr(group, one.name) for group in people]
+        if one.name in ("keypoints", "cameras", "root_depths"):
+            parts = alike(parts, [len(group) for group in people])
+        given = [part for part in parts if part is not None]
+        packed[one.name] = torch.from_numpy(np.concatenate(given)) if len(given) == len(parts) else None
+    return People(**packed)
+
+
+def alike(parts: Sequence[np.ndarray | None], counts: Sequence[int]) -> list[np.ndarray | None]:
+    """Arrays (N, ..., D) of the largest D among them, with NaN for what is missing; all None if all are."""
+    given = [part for part in parts if part is not None]
+    if not given:
+        return list(parts)
+    largest = max(given, key=lambda part: part.shape[-1] if part.ndim > 1 else 0)
+    filled: list[np.ndarray | None] = []
+    for part, count in zip(parts, counts):
+        if part is None or part.shape[1:] != largest.shape[1:]:
+            whole = np.full((count, *largest.shape[1:]), np.nan, np.float32)
+            if part is not None:
+                whole[..., : part.shape[-1]] = part
+            part = whole
+        filled.append(part)
+    return filled
 
 
 def make_loader(dataset: Dataset, batches: Sampler, workers: int, pin_memory: bool = False) -> DataLoader:
