@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vitruvian.geometry import boxes_from_xywh, centre_and_scale, crop_matrix, fix_aspect, transform_points
-from vitruvian.metrics.mpjpe import MESH_JOINTS, action_of, align_similarity, mesh_pose, mpjpe, n_mpjpe, pa_mpjpe
+from vitruvian.metrics.mpjpe import NAMES, action_of, align_similarity, mesh_figures, mpjpe, space_figures
 from vitruvian.metrics.nme import EYES, eye_distance, longer_side, nme, normalised_errors, per_image
 from vitruvian.metrics.oks import nearby_nms, oks_between, oks_nms, rescore, soft_oks_nms
 from vitruvian.metrics.pck import (
@@ -84,15 +84,16 @@ def face_nme(case) -> None:
 def mpjpe_family(case) -> None:
     """MPJPE, PA-MPJPE and N-MPJPE, of all frames and by action, and the protocol of meshes."""
     given = case.inputs
-    actions = np.array([action_of(name) for name in case.config["image_names"]])
-    groups = [np.ones(len(actions), bool), *(actions == action for action in dict.fromkeys(actions.tolist()))]
-    for name, function in (("mpjpe", mpjpe), ("p_mpjpe", pa_mpjpe), ("n_mpjpe", n_mpjpe)):
-        poses = given["pred"], given["gt"], given["mask"]
-        case.compare(name, [function(*(one[group] for one in poses)) for group in groups])
+    poses = given["pred"], given["gt"], given["mask"]
+    actions = [action_of(name) for name in case.config["image_names"]]
+    figures, groups = space_figures(*poses, actions), dict.fromkeys(actions)
+    for name, align in NAMES.items():
+        output = name.lower().replace("pa-", "p_").replace("-", "_")
+        case.compare(output, [mpjpe(*poses, align), *(figures["actions"][group][name] for group in groups)])
     aligned = align_similarity(given["pred"], given["gt"])
     case.compare("aligned", aligned[: case.json["outputs"]["aligned"]["shape"][0]])
-    mesh = mesh_pose(given["mesh.pred"]), mesh_pose(given["mesh.gt"]), given["mesh.mask"][:, list(MESH_JOINTS)]
-    case.compare("mesh", [1000 * mpjpe(*mesh), 1000 * pa_mpjpe(*mesh)])  # the inputs are metres
+    mesh = mesh_figures(given["mesh.pred"], given["mesh.gt"], given["mesh.mask"])
+    case.compare("mesh", [1000 * mesh["MPJPE"], 1000 * mesh["PA-MPJPE"]])  # the inputs are metres
 
 
 def oks_suppression(case) -> None:

@@ -5,5 +5,5 @@
 `wholebody`  the same for each part of COCO-WholeBody
 `pck`        the share of joints within a distance: PCKh of MPII, PCK by the torso or the box, AUC and EPE
 `nme`        the error of face landmarks against the size of the face
-`mpjpe`      the error of joints in space
+`mpjpe`      the error of joints in space, by action and by protocol
 """
