@@ -89,13 +89,28 @@ def joint_difference(there: Skeleton, here: Skeleton) -> str:
     return next((f"joint {i} is {theirs} there and {ours} here" for i, (theirs, ours) in pairs if theirs != ours), "")
 
 
-def skeleton_from_names(name: str, joints: Sequence[str], limbs: Sequence[Sequence[int]]) -> Skeleton:
+def skeleton_from_names(
+    name: str,
+    joints: Sequence[str],
+    limbs: Sequence[Sequence[int]],
+    pairs: Sequence[tuple[int, int]] | None = None,
+    sigmas: Sequence[float] | None = None,
+) -> Skeleton:
     """The skeleton of somebody's own annotation file, from the names of its joints and its 0-based limbs.
 
     Where a known skeleton has the same joints in the same order (spelling aside: `L_Eye`, `left eye`,
     `leftEye`) this is that constant, with its own limbs. Else the words left and right give the mirror pairs,
-    the names give the sigmas, and hips, knees and feet the lower half of the body. Raises InputError, naming
-    the joint, for a left one without a right one and for whatever else a Skeleton cannot be.
+    the names give the sigmas, and hips, knees and feet the lower half of the body.
+
+    Args:
+        name: of the skeleton.
+        joints: K names.
+        limbs: pairs of joints that are connected, counted from 0.
+        pairs: of joints that change places in a mirror, counted from 0; None: what the names say.
+        sigmas: K of OKS; None: what the names say.
+
+    Raises:
+        InputError: a left joint has no right one, or whatever else a Skeleton cannot be; the joint is named.
     """
     if not joints:
         raise InputError(
@@ -104,10 +119,12 @@ def skeleton_from_names(name: str, joints: Sequence[str], limbs: Sequence[Sequen
         )
     wanted = [_plain(joint) for joint in joints]
     for known in SKELETONS.values():
-        if wanted == [_plain(joint) for joint in known.joints]:
+        if pairs is None and sigmas is None and wanted == [_plain(joint) for joint in known.joints]:
             return known
     try:
-        return Skeleton(name, tuple(joints), _limbs(limbs), _mirror(joints), _sigmas(joints), _halves(joints))
+        mirror = _mirror(joints) if pairs is None else _paired(joints, pairs)
+        own = _sigmas(joints) if sigmas is None else tuple(sigmas)
+        return Skeleton(name, tuple(joints), _limbs(limbs), mirror, own, _halves(joints))
     except InputError:
         raise
     except ValueError as error:
@@ -138,21 +155,42 @@ def _limbs(limbs: Sequence[Sequence[int]]) -> Limbs:
 
 def _mirror(joints: Sequence[str]) -> tuple[int, ...]:
     """For each joint the one with left and right exchanged in its name, or itself."""
-    opposite = {"left": "right", "right": "left"}
-    index = {" ".join(_words(joint)): i for i, joint in enumerate(joints)}
+    index = {" ".join(_sided(joint)): i for i, joint in enumerate(joints)}
     mirror = []
     for place, joint in enumerate(joints):
-        words = _words(joint)
-        if not opposite.keys() & set(words):
-            mirror.append(place)
-            continue
-        partner = " ".join(opposite.get(word, word) for word in words)
-        if partner not in index:
+        words = _sided(joint)
+        partner = " ".join(_SIDE.sub(lambda side: _OPPOSITE[side[0]], word) for word in words)
+        if partner not in index and _OPPOSITE.keys() & set(words):
             raise InputError(
-                f'Joint "{joint}" has no partner "{partner.replace(" ", "_")}", needed in a mirrored photo; '
-                "add it, or rename the joint without left or right"
+                f'Joint "{joint}" has no partner "{partner.replace(" ", "_")}", needed in a mirrored photo; add it, '
+                "rename the joint without left or right, or give the category the pairs that a mirror exchanges, "
+                'counted from 1: "mirror_pairs": [[1, 2], [3, 4]], or [] for none'
             )
-        mirror.append(index[partner])
+        mirror.append(place if partner == " ".join(words) else index.get(partner, place))
+    return tuple(mirror)
+
+
+_OPPOSITE = {"left": "right", "right": "left"}
+_SIDE = re.compile("^(left|right)")  # of leftmost, left2 and lefthand too, where there is a partner
+
+
+def _sided(joint: str) -> list[str]:
+    """The words of a name with the sides of numbered ones written out: of `leg_l2` it is [leg, left2]."""
+    return [re.sub(r"^[lr](?=\d)", lambda side: _OTHER_NAMES[side[0]], word) for word in _words(joint)]
+
+
+def _paired(joints: Sequence[str], pairs: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """For each joint its partner of a pair, or itself."""
+    mirror = list(range(len(joints)))
+    for pair in pairs:
+        for joint, partner in (pair, pair[::-1]):
+            if not (0 <= joint < len(joints) and 0 <= partner < len(joints)) or joint == partner:
+                raise InputError(
+                    f"the mirror pair [{pair[0] + 1}, {pair[1] + 1}] does not name two of the joints 1 to {len(joints)}"
+                )
+            if mirror[joint] != joint:
+                raise InputError(f'joint {joint + 1}, "{joints[joint]}", is in two mirror pairs; leave it in one')
+            mirror[joint] = partner
     return tuple(mirror)
 
 

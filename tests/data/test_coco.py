@@ -216,7 +216,10 @@ def test_what_is_wrong_with_a_person_is_named(tmp_path: Path, change: dict, mess
             {"images": [{"file_name": "a.jpg", "id": 5}, {"file_name": "b.jpg", "id": 5}]},
             "two images have the id 5, a.jpg and b.jpg; give each its own",
         ),
-        ({"categories": [{"name": "person"}]}, "no category has a field 'keypoints'; expected the joints' names there"),
+        (
+            {"categories": [{"name": "person"}], "annotations": []},
+            "no category has a field 'keypoints'; expected the joints' names there",
+        ),
         ({"categories": []}, "no category has a field 'keypoints'; expected the joints' names there"),
         ({"categories": ["person"]}, "category 0 is of type str, expected a mapping"),
         (

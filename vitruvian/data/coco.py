@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from vitruvian.data.categories import Category, check_count, find_category
 from vitruvian.data.labels import NOT_LABELLED, Labels, field, identifier, number, numbers, read_json
 from vitruvian.errors import InputError
 from vitruvian.geometry import BOX_SHARE, boxes_from_xywh, clip_boxes
 from vitruvian.sample import HIDDEN, People, Photo
-from vitruvian.skeletons import COCO, COCO_WHOLEBODY, Skeleton, skeleton_from_names
+from vitruvian.skeletons import COCO, COCO_WHOLEBODY, Skeleton
 
 WHOLE_BODY = {"foot": "foot", "face": "face", "left_hand": "lefthand", "right_hand": "righthand"}
 """How COCO-WholeBody's fields call the parts that stand beside `keypoints`: `foot_kpts`, `foot_valid`, `foot_score`."""
 
 
-def read_coco(path: Path, images: Path | None = None, content: Any = None) -> Labels:
+def read_coco(path: Path, images: Path | None = None, content: Any = None, category: str = "") -> Labels:
     """The labels of a COCO-format file.
 
     A box is clipped to the photo. A keypoint of visibility 0 has no place (NaN); a person without `keypoints` has no
@@ -31,6 +32,7 @@ def read_coco(path: Path, images: Path | None = None, content: Any = None) -> La
         path: the JSON file.
         images: the folder of the photos; without it the usual places beside the file are tried.
         content: the file's content, where it is read already.
+        category: the name of the one that is read; empty: the first with keypoints.
 
     Raises:
         InputError: a field is missing or has a wrong shape; the message names file, record and field.
@@ -40,7 +42,7 @@ def read_coco(path: Path, images: Path | None = None, content: Any = None) -> La
     for key in ("images", "annotations", "categories"):
         if not isinstance(field(path, content, key, "the file"), list):
             raise InputError(f"{path}: field '{key}' is no list; expected annotations in COCO format")
-    skeleton, category_id = read_joints(path, content)
+    skeleton, category_id, notes = read_joints(path, content, category)
     records = group_by_image(path, content["annotations"], category_id)
     names = [str(field(path, image, "file_name", f"image number {i}")) for i, image in enumerate(content["images"])]
     folder = images if images is not None else images_folder(path, names)
@@ -63,7 +65,7 @@ def read_coco(path: Path, images: Path | None = None, content: Any = None) -> La
             f"{path}: annotation {record['id']} belongs to image {image_id!r}, which is not in the list of images; "
             f"add the image or remove the annotation ({len(records)} such images)"
         )
-    return Labels(path, skeleton, tuple(photos.values()), category_id)
+    return Labels(path, skeleton, tuple(photos.values()), category_id, notes=notes)
 
 
 def group_by_image(path: Path, annotations: list[dict], category_id: int) -> dict[int | str, list[dict]]:
@@ -76,45 +78,29 @@ def group_by_image(path: Path, annotations: list[dict], category_id: int) -> dic
     return records
 
 
-def read_joints(path: Path, content: dict[str, Any]) -> tuple[Skeleton, int]:
-    """The skeleton of the labels in a file, and the id of its category.
+def read_joints(path: Path, content: dict[str, Any], category: str = "") -> Category:
+    """The skeleton of the labels in a file, and its category.
 
     Its category names the joints of `keypoints` alone, also in COCO-WholeBody.
     """
-    skeleton, category_id = read_category(path, content["categories"])
-    if skeleton is COCO_WHOLEBODY:
-        return skeleton, category_id
+    found = find_category(path, content, category)
+    if found.skeleton is COCO_WHOLEBODY:
+        return found
     names = [f"{part}_kpts" for part in WHOLE_BODY.values()]
     parted = (
         record for record in content["annotations"] if isinstance(record, dict) and any(n in record for n in names)
     )
-    record = next((one for one in parted if one.get("category_id", category_id) == category_id), None)
+    record = next((one for one in parted if one.get("category_id", found.id) == found.id), None)
     if record is None:
-        return skeleton, category_id
-    if skeleton is not COCO:
-        found = ", ".join(name for name in names if name in record)
+        check_count(path, content, found)
+        return found
+    if found.skeleton is not COCO:
+        fields = ", ".join(name for name in names if name in record)
         raise InputError(
-            f"{path}: annotation {record.get('id')} has fields of COCO-WholeBody ({found}), but category {category_id} "
-            f"names {skeleton.num_joints} joints; name the 17 of COCO there, or take the fields out"
+            f"{path}: annotation {record.get('id')} has fields of COCO-WholeBody ({fields}), but category {found.id} "
+            f"names {found.skeleton.num_joints} joints; name the 17 of COCO there, or take the fields out"
         )
-    return COCO_WHOLEBODY, category_id
-
-
-def read_category(path: Path, categories: list[dict]) -> tuple[Skeleton, int]:
-    """The skeleton of the first category that has keypoints, and its id."""
-    for index, category in enumerate(categories):
-        if not isinstance(category, dict):
-            raise InputError(f"{path}: category {index} is of type {type(category).__name__}, expected a mapping")
-        if category.get("keypoints"):
-            joints = tuple(str(name) for name in category["keypoints"])
-            name = str(category.get("name", "object"))
-            where = f"a limb in 'skeleton' of category '{name}'"
-            limbs = [[int(j) - 1 for j in numbers(path, limb, 2, where)] for limb in category.get("skeleton") or ()]
-            try:
-                return skeleton_from_names(name, joints, limbs), category.get("id", 1)
-            except ValueError as error:
-                raise InputError(f"{path}: category '{name}': {error}") from None
-    raise InputError(f"{path}: no category has a field 'keypoints'; expected the joints' names there")
+    return found._replace(skeleton=COCO_WHOLEBODY)
 
 
 def read_people(path: Path, records: list[dict], size: tuple[int, int], skeleton: Skeleton) -> People:

@@ -24,6 +24,7 @@ class Labels:
     photos: tuple[Photo, ...]
     category_id: int = 1  # of the people, in COCO format; results are of it too
     content: Any = None  # of the file, where it was kept, for scoring
+    notes: tuple[str, ...] = ()  # what the reader took for granted, and how to have it otherwise
 
     @property
     def num_people(self) -> int:

@@ -14,13 +14,14 @@ from vitruvian.errors import InputError
 from vitruvian.skeletons import MPII, Skeleton
 
 
-def read_labels(path: str | Path, images: str | Path = "", keep_content: bool = False) -> Labels:
+def read_labels(path: str | Path, images: str | Path = "", keep_content: bool = False, category: str = "") -> Labels:
     """The labels of an annotation file in any format that the library reads.
 
     Args:
         path: the annotation file.
         images: the folder of its photos; empty: the usual places beside the file.
         keep_content: keep what the file holds, much larger than the labels, so that scoring does not read it again.
+        category: in COCO format, the name of the one that is read; empty: the first with keypoints.
 
     Raises:
         InputError: the format is unknown or the file is damaged.
@@ -30,7 +31,11 @@ def read_labels(path: str | Path, images: str | Path = "", keep_content: bool = 
     if folder is not None and not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected the photos of {path}")
     content = recognised(path)
-    labels = read_coco(path, folder, content) if isinstance(content, dict) else read_mpii(path, folder, content)
+    if category and not isinstance(content, dict):
+        raise InputError(f"{path}: a file of MPII has no categories; leave out the category {category!r}")
+    labels = (
+        read_coco(path, folder, content, category) if isinstance(content, dict) else read_mpii(path, folder, content)
+    )
     return replace(labels, content=content) if keep_content else labels
 
 
@@ -45,7 +50,7 @@ def read_skeleton(path: str | Path) -> Skeleton:
     if isinstance(content, list):
         return MPII
     field(path, content, "categories", "the file")
-    return read_joints(path, content)[0]
+    return read_joints(path, content).skeleton
 
 
 def recognised(path: Path) -> dict[str, Any] | list[dict[str, Any]]:
