@@ -18,7 +18,7 @@ class Category(NamedTuple):
     """The category of a file whose keypoints are read."""
 
     skeleton: Skeleton
-    id: int | str
+    id: int
     notes: tuple[str, ...]  # what was taken from where, and how to have it otherwise; none for a known skeleton
 
 
@@ -71,7 +71,7 @@ def name_of(category: dict[str, Any]) -> str:
     return str(category.get("name", "object"))
 
 
-def triples(content: dict[str, Any], category_id: int | str) -> Iterator[tuple[Any, int]]:
+def triples(content: dict[str, Any], category_id: int) -> Iterator[tuple[Any, int]]:
     """Id and number of keypoint numbers of each annotation of a category that has any."""
     for record in content["annotations"]:
         if isinstance(record, dict) and record.get("category_id", category_id) == category_id:
