@@ -66,7 +66,7 @@ class Training:
         score_every: epochs between two scorings.
         save_every: steps between two saved states, beside the one at each end of an epoch; 0: none between.
         start_from: checkpoint whose weights training starts from; empty: the method's own initialisation.
-        metric: what the best checkpoint is best in.
+        metric: what the best checkpoint is best in; "box_pck@0.1" is for what is neither body nor face.
     """
 
     epochs: int = 210
@@ -88,7 +88,7 @@ class Training:
     score_every: int = 10
     save_every: int = 0
     start_from: str = ""
-    metric: Literal["AP", "torso_pck@0.2", "PCKh@0.5"] = "AP"
+    metric: Literal["AP", "torso_pck@0.2", "PCKh@0.5", "box_pck@0.1"] = "AP"
 
     def __post_init__(self) -> None:
         least = dict.fromkeys(("epochs", "batch_size", "accumulate", "score_every"), 1)

@@ -18,7 +18,7 @@ from vitruvian.evaluation.scoring import aligned, figures_table, missing_figures
 from vitruvian.geometry import Framing
 from vitruvian.metrics.wholebody import split
 from vitruvian.sample import People, Photo, Poses
-from vitruvian.skeletons import COCO, COCO_WHOLEBODY, COFW, LSP, MPII
+from vitruvian.skeletons import COCO, COCO_WHOLEBODY, COFW, LSP, MPII, skeleton_from_names
 
 CATEGORY = 3
 JOINT_SCORES = np.linspace(0.3, 0.9, LSP.num_joints)
@@ -357,6 +357,34 @@ def test_faces_have_an_nme(tmp_path: Path) -> None:
     assert (one["NME"], one["FR@0.1"], without_nan(one)["NME"]) == (float("inf"), 0.5, None)
 
 
+def test_what_is_no_body_is_measured_by_its_box(tmp_path: Path) -> None:
+    fish = skeleton_from_names("fish", ("mouth", "tail", "fin"), [(0, 1)], sigmas=(0.1, 0.2, 0.3))
+    people = People(
+        keypoints=np.array([[[20, 20], [60, 20], [40, 30]], [[20, 80], [60, 80], [np.nan, np.nan]]], np.float32),
+        visibility=np.array([[2, 2, 1], [2, 2, 0]], np.int8),
+        boxes=np.array([[10, 10, 110, 40], [10, 70, 110, 90]], np.float32),  # 100 px long
+        areas=np.full(2, 1500, np.float32),
+        ignored=np.zeros(2, bool),
+    )
+    photo = Photo(tmp_path / "a.jpg", "a.jpg", (200, 200), people, (0, 1))
+    labels = Labels(tmp_path / "fish.json", fish, (photo,), content=[])
+    record = {"image_id": "a.jpg", "category_id": 1, "score": 1.0, "annotation_id": 0}
+    record["keypoints"] = [24, 20, 1, 60, 29, 1, 40, 51, 1]  # 4, 9 and 21 px off; nothing of the second fish
+    figures = score_results(results_file(tmp_path, [record]), labels)
+    assert figures["box_pck"] == {
+        "mouth": {"@0.05": 50, "@0.1": 50, "@0.2": 50},
+        "tail": {"@0.05": 0, "@0.1": 50, "@0.2": 50},
+        "fin": {"@0.05": 0, "@0.1": 0, "@0.2": 0},
+    }
+    assert [figures[f"box_pck@{at}"] for at in (0.05, 0.1, 0.2)] == pytest.approx([50 / 3, 100 / 3, 100 / 3])
+    assert not any(name.startswith("torso") for name in figures)
+    assert figures_table(figures).splitlines()[:2] == [
+        "PCK by the box's longer side, per cent  @0.05   @0.1   @0.2",
+        "all joints                              16.67  33.33  33.33",
+    ]
+    assert missing_figures(figures, labels) == []
+
+
 def test_a_part_of_the_photos(labels: Labels, tmp_path: Path) -> None:
     part = replace(labels, photos=labels.photos[1:])
     figures = evaluate(Oracle(part), part, tmp_path / "results.json")
@@ -390,9 +418,7 @@ def test_the_table_is_aligned() -> None:
 
 def test_what_is_missing_is_explained() -> None:
     mpii, lsp = Labels(Path("a/valid.json"), MPII, ()), Labels(Path("a/val.json"), LSP, ())
-    assert missing_figures({"AP": 0.5}, lsp) == [
-        "no PCK: it is of people whose own boxes were looked into, in data with shoulders and hips"
-    ]
+    assert missing_figures({"AP": 0.5}, lsp) == ["no PCK: it is of people whose own boxes were looked into"]
     assert missing_figures({"torso_pck": {}}, lsp) == []
     assert missing_figures({"torso_pck": {}}, mpii) == [
         "no PCKh: the sizes of the heads are missing; put gt_valid.mat beside a/valid.json"

@@ -13,12 +13,15 @@ from vitruvian.data.labels import Labels, field, numbers, read_json, trainable
 from vitruvian.data.reading import recognised
 from vitruvian.errors import InputError
 from vitruvian.metrics.coco import CROWD_LEVELS, FIGURES, evaluate_coco, evaluate_crowdpose
-from vitruvian.metrics.nme import EYES, eye_distance, nme
-from vitruvian.metrics.pck import pckh, torso_pck
+from vitruvian.metrics.nme import EYES, eye_distance, longer_side, nme
+from vitruvian.metrics.pck import mean_of_known, pckh, size_pck, torso_pck
 from vitruvian.metrics.wholebody import evaluate_wholebody, joined
 from vitruvian.skeletons import COCO_WHOLEBODY, MPII
 
 TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
+
+BOX_SHARES = (0.05, 0.1, 0.2)
+"""Errors that PCK of keypoints other than a body's or a face's forgives, as shares of the box's longer side."""
 
 Person = tuple[int | str, int]  # image id, annotation id
 
@@ -46,7 +49,8 @@ def score_results(results_path: str | Path, labels: Labels, pckh_way: PckhWay = 
         joints, and in `parts` those of body, foot, face, left_hand, right_hand and hand; for CrowdPose AP_easy,
         AP_medium and AP_hard; for faces those of `nme`; `torso_pck@0.2`, `torso_pck@0.1`, `torso_pck` (by joint) and
         `torso_lengths` (per cent of the people measured by each); `PCKh@0.5`, `PCKh@0.1`, `PCKh@0.11`, `PCKh` (by the
-        columns of an MPII table) and `PCKh_way`. What cannot be computed is absent.
+        columns of an MPII table) and `PCKh_way`; for what is neither body nor face `box_pck@0.05`, `@0.1`, `@0.2` and
+        `box_pck` (by joint). What cannot be computed is absent.
 
     Raises:
         InputError: the file is missing, damaged, or of other photos or joints.
@@ -132,7 +136,7 @@ def own_records(path: Path, results: list[dict[str, Any]]) -> Iterator[tuple[str
 def person_figures(
     labels: Labels, counted: list[np.ndarray], predictions: dict[Person, np.ndarray], pckh_way: PckhWay
 ) -> dict[str, Any]:
-    """PCK by the torso where the skeleton has one, PCKh where the heads of MPII have sizes.
+    """PCK by the torso where the skeleton has one, NME of faces, else PCK by the box; PCKh where MPII's heads have sizes.
 
     Args:
         labels: the truth.
@@ -154,11 +158,13 @@ def person_figures(
     truth = np.concatenate([one.keypoints[..., :2] for one in people])
     visibility = np.concatenate([one.visibility for one in people])
     figures: dict[str, Any] = {}
+    boxes = np.concatenate([one.boxes for one in people])
     if set(TORSO) <= set(joints):
-        boxes = np.concatenate([one.boxes for one in people])
         figures |= torso_figures(torso_pck(points, truth, visibility, boxes, joints), joints)
     if labels.skeleton.name in EYES:
         figures |= face_figures(points, truth, visibility, labels.skeleton.name)
+    elif not figures:
+        figures |= box_figures(points, truth, visibility, boxes, joints)
     heads = [one.head_sizes for one in people if len(one)]
     if len(joints) == 16 and all(sizes is not None for sizes in heads):
         found = pckh(points, truth, visibility, np.concatenate(heads), inclusive=pckh_way == "inclusive")
@@ -179,6 +185,17 @@ def face_figures(points: np.ndarray, truth: np.ndarray, visibility: np.ndarray, 
     return nme(found[known], truth[known], sizes[known], visibility[known]) if known.any() else {}
 
 
+def box_figures(
+    points: np.ndarray, truth: np.ndarray, visibility: np.ndarray, boxes: np.ndarray, joints: tuple[str, ...]
+) -> dict[str, Any]:
+    """PCK by the longer side of the box (`size_pck`): of all joints, their plain mean, and of each joint."""
+    found = {f"@{at:g}": size_pck(points, truth, visibility, longer_side(boxes), at) for at in BOX_SHARES}
+    return {
+        **{f"box_pck{at}": mean_of_known(values) for at, values in found.items()},
+        "box_pck": {joint: {at: float(values[i]) for at, values in found.items()} for i, joint in enumerate(joints)},
+    }
+
+
 def torso_figures(found: dict[str, float], joints: tuple[str, ...]) -> dict[str, Any]:
     """The figures of `torso_pck` under the names that `training.metric` has, by joint, and by the length measured."""
     thresholds = [name.removeprefix("PCK@") for name in found if name.startswith("PCK@")]
@@ -191,8 +208,8 @@ def torso_figures(found: dict[str, float], joints: tuple[str, ...]) -> dict[str,
 
 def missing_figures(figures: dict[str, Any], labels: Labels) -> list[str]:
     """Why figures that one might look for are not there, one line each."""
-    if not {"torso_pck", "PCKh", "NME"} & figures.keys():
-        return ["no PCK: it is of people whose own boxes were looked into, in data with shoulders and hips"]
+    if not {"torso_pck", "PCKh", "NME", "box_pck"} & figures.keys():
+        return ["no PCK: it is of people whose own boxes were looked into"]
     if "PCKh" not in figures and labels.skeleton.joints == MPII.joints:
         return [f"no PCKh: the sizes of the heads are missing; put gt_{labels.path.stem}.mat beside {labels.path}"]
     return []
@@ -218,13 +235,10 @@ def figures_table(figures: dict[str, Any]) -> str:
     if "NME" in figures:
         names = ("NME", "NME_points", "FR@0.08", "FR@0.1", "AUC@0.1")
         blocks.append([["faces, per cent", *names], ["all landmarks", *(percent(100 * figures[n]) for n in names)]])
+    if "box_pck" in figures:
+        blocks.append(pck_rows("PCK by the box's longer side, per cent", "box_pck", figures))
     if "torso_pck" in figures:
-        by_joint = figures["torso_pck"]
-        thresholds = list(next(iter(by_joint.values())))
-        rows = [["PCK by the torso, per cent", *thresholds]]
-        rows.append(["all joints", *(percent(figures[f"torso_pck{at}"]) for at in thresholds)])
-        rows += [[f"  {joint}", *map(percent, values.values())] for joint, values in by_joint.items()]
-        blocks.append(rows)
+        blocks.append(pck_rows("PCK by the torso, per cent", "torso_pck", figures))
         shares = figures["torso_lengths"]
         names = {
             "torso": "left shoulder to right hip",
@@ -240,6 +254,14 @@ def figures_table(figures: dict[str, Any]) -> str:
         rows.append([f"PCKh@0.5, {figures['PCKh_way']}", *map(percent, columns.values()), *map(percent, means)])
         blocks.append(rows)
     return "\n\n".join(map(aligned, blocks))
+
+
+def pck_rows(title: str, name: str, figures: dict[str, Any]) -> list[list[str]]:
+    """The table of a PCK: of all joints, and of each."""
+    by_joint = figures[name]
+    thresholds = list(next(iter(by_joint.values())))
+    rows = [[title, *thresholds], ["all joints", *(percent(figures[f"{name}{at}"]) for at in thresholds)]]
+    return rows + [[f"  {joint}", *map(percent, values.values())] for joint, values in by_joint.items()]
 
 
 def shares_of_one(figures: dict[str, float]) -> list[str]:
