@@ -136,7 +136,7 @@ def own_records(path: Path, results: list[dict[str, Any]]) -> Iterator[tuple[str
 def person_figures(
     labels: Labels, counted: list[np.ndarray], predictions: dict[Person, np.ndarray], pckh_way: PckhWay
 ) -> dict[str, Any]:
-    """PCK by the torso where the skeleton has one, NME of faces, else PCK by the box; PCKh where MPII's heads have sizes.
+    """PCK by the torso where the skeleton has one, NME of faces, else PCK by the box; PCKh where heads have sizes.
 
     Args:
         labels: the truth.
