@@ -26,6 +26,7 @@ from vitruvian.geometry import box_matrix, reduction_for
 from vitruvian.methods import build_empty
 from vitruvian.methods.heatmap.recipes import coco_hrnet_w32
 from vitruvian.prediction import Predictor
+from vitruvian.prediction.networks import NetworkPredictor
 from vitruvian.skeletons import Skeleton
 
 SIZE = (192, 256)
@@ -151,7 +152,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         batches = batches_of(find_labels(options.data, Path(folder)), options.batch_size, options.batches)
         method = network(experiment, batches)
-        predictor = Predictor(method, experiment, "cpu")
+        predictor = NetworkPredictor(method, experiment, "cpu")
         people = options.batch_size * len(batches)
         photos = sum(map(len, batches))
         print(f"{machine()}, {torch.get_num_threads()} threads; {people} people in {photos} photos")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vitruvian.experiment import Decoded, Experiment, Method, View, merge_decoded
 from vitruvian.geometry import Framing
-from vitruvian.prediction import Predictor
+from vitruvian.prediction.networks import NetworkPredictor
 from vitruvian.skeletons import Skeleton
 
 COLOURS = Skeleton("colours", ("red", "green", "blue"), (), (0, 1, 2), (0.1, 0.1, 0.1))
@@ -54,8 +54,8 @@ class Finder(Method):
         return merge_decoded(decoded, views, self.mirror, SIZE[0] - 1)
 
 
-def finder(score: str = "keypoint") -> Predictor:
-    return Predictor(Finder(), Experiment(Config(), COLOURS, score=score), "cpu")  # type: ignore[arg-type]
+def finder(score: str = "keypoint") -> NetworkPredictor:
+    return NetworkPredictor(Finder(), Experiment(Config(), COLOURS, score=score), "cpu")  # type: ignore[arg-type]
 
 
 def scene(seed: int, people: int = 2, brightness: int = 255) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

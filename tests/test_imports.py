@@ -55,6 +55,10 @@ WITHOUT_TORCH = [
     "metrics",
     "errors",
     "files",
+    "data.boxes",
+    "prediction",
+    "prediction.files",
+    "evaluation",
 ]
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

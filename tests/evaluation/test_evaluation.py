@@ -66,7 +66,7 @@ class Oracle:
 
     def __init__(self, labels: Labels, moved: dict[int, Any] | None = None, skeleton: Any = LSP) -> None:
         self.skeleton, self.framing = skeleton, Framing(size=(96, 128))
-        self.experiment = SimpleNamespace(score="keypoint")
+        self.score, self.flip = "keypoint", True
         self.labels, self.moved = labels, moved or {}
         self.looked_at: list[tuple[str, np.ndarray, bool, int | None]] = []
 

@@ -26,7 +26,8 @@ from vitruvian.experiment import Experiment, View
 from vitruvian.images import write_image
 from vitruvian.methods import METHODS, build, experiment_to_dict
 from vitruvian.metrics.oks import rescore
-from vitruvian.prediction import Predictor, Runner, choose_device, load, shipped
+from vitruvian.prediction import load, shipped, streaming
+from vitruvian.prediction.networks import NetworkPredictor, NetworkRunner, choose_device
 from vitruvian.skeletons import LSP
 
 
@@ -53,8 +54,8 @@ def test_places_in_the_photo(photos: tuple[list, list, list], flip: bool, batch_
 
 def test_batches_run_over_photos(photos: tuple[list, list, list], monkeypatch: pytest.MonkeyPatch) -> None:
     images, boxes, _ = photos
-    seen, start = [], Runner.start
-    monkeypatch.setattr(Runner, "start", lambda self, pixels: seen.append(len(pixels)) or start(self, pixels))
+    seen, start = [], NetworkRunner.start
+    monkeypatch.setattr(NetworkRunner, "start", lambda self, pixels: seen.append(len(pixels)) or start(self, pixels))
     finder().predict(images, boxes, batch_size=4)
     assert seen == [4, 3]
 
@@ -181,7 +182,7 @@ def test_equals_the_plain_way(name: str) -> None:
     method = build(experiment).eval()
     image, boxes, _ = scene(5, people=3)
     image = image + np.random.default_rng(0).integers(0, 99, image.shape).astype(np.uint8)
-    found = Predictor(method, experiment, "cpu").predict([image], [boxes], batch_size=2)[0]
+    found = NetworkPredictor(method, experiment, "cpu").predict([image], [boxes], batch_size=2)[0]
     cut = crop_people(image, boxes, experiment.method.framing, "it")
     close = 0
     for person, box in enumerate(found.boxes):  # type: ignore[arg-type]
@@ -200,7 +201,7 @@ def test_the_network_given_stays_as_it_is() -> None:
     experiment = small_experiment("heatmap")
     method = build(experiment).train()
     before = {name: tensor.clone() for name, tensor in method.state_dict().items()}
-    Predictor(method, experiment, "cpu").predict([scene(0)[0]])
+    NetworkPredictor(method, experiment, "cpu").predict([scene(0)[0]])
     assert method.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in method.state_dict().items())
 
@@ -208,17 +209,17 @@ def test_the_network_given_stays_as_it_is() -> None:
 def test_parts_on_several_cores_are_the_batch() -> None:
     experiment = small_experiment("regression")
     method = build(experiment).eval()
-    pixels = torch.randint(0, 256, (5, 3, 96, 64), dtype=torch.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 96, 64, 3), np.uint8)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        with Runner(method, flip=True) as runner:
+        with NetworkRunner(method, flip=True) as runner:
             plain = runner.start(pixels)()
         torch.set_num_threads(3)
-        with Runner(method, flip=True) as runner:
+        with NetworkRunner(method, flip=True) as runner:
             assert torch.get_num_threads() == 3
-            torch.testing.assert_close(runner.start(pixels)(), plain, rtol=1e-4, atol=1e-3)
-            torch.testing.assert_close(runner.start(pixels[:2])(), plain[:2], rtol=1e-4, atol=1e-3)
+            np.testing.assert_allclose(runner.start(pixels)(), plain, rtol=1e-4, atol=1e-3)
+            np.testing.assert_allclose(runner.start(pixels[:2])(), plain[:2], rtol=1e-4, atol=1e-3)
     finally:
         torch.set_num_threads(before)
 
@@ -235,7 +236,7 @@ def checkpoint(tmp_path: Path) -> Path:
 def test_load_takes_a_checkpoint(checkpoint: Path) -> None:
     torch.manual_seed(3)
     experiment = small_experiment("sar")
-    expected = Predictor(build(experiment), experiment, "cpu").predict([scene(0)[0]])[0]
+    expected = NetworkPredictor(build(experiment), experiment, "cpu").predict([scene(0)[0]])[0]
     for predictor in (load(checkpoint, "cpu"), vitruvian.load(str(checkpoint), "cpu")):
         assert predictor.skeleton.joints == LSP.joints
         np.testing.assert_array_equal(predictor.predict([scene(0)[0]])[0].keypoints, expected.keypoints)
@@ -291,8 +292,8 @@ def test_pixels_are_let_go_when_the_network_has_them(monkeypatch: pytest.MonkeyP
         kept.append(weakref.ref(found.pixels))
         return found
 
-    monkeypatch.setattr(prediction, "crop_people", crop)
-    monkeypatch.setattr(prediction, "num_threads", lambda: 1)
+    monkeypatch.setattr(streaming, "crop_people", crop)
+    monkeypatch.setattr(streaming, "num_threads", lambda: 1)
     image, boxes, _ = scene(0)
     stream = finder().predict_stream([image] * 5, [boxes] * 5, batch_size=2)
     next(stream)  # the network has the second photo while the first one is handed out

@@ -94,7 +94,8 @@ def predictor_to_evaluate(parser: Parser, arguments: list[str]) -> tuple[Predict
     """The network with the options' changes to its method, its file, and all options."""
     from vitruvian import checkpoints
     from vitruvian.methods import build_empty, experiment_from_dict
-    from vitruvian.prediction import Predictor, checkpoint_path
+    from vitruvian.prediction import checkpoint_path
+    from vitruvian.prediction.networks import NetworkPredictor
     from vitruvian.runs import changed
 
     weights = checkpoint_path(first_value(arguments, "--weights", "evaluate") or DEFAULT_WEIGHTS)
@@ -106,7 +107,7 @@ def predictor_to_evaluate(parser: Parser, arguments: list[str]) -> tuple[Predict
     experiment = changed(experiment, given_values(fields, options), "the options")
     method = build_empty(experiment)
     checkpoints.load_state(method, state, weights)
-    return Predictor(method, experiment, options.device), str(weights), options
+    return NetworkPredictor(method, experiment, options.device), str(weights), options
 
 
 def refuse_ignored(parser: Parser, arguments: list[str]) -> None:

@@ -223,7 +223,7 @@ def parse(text: str, kind: Any, option: str) -> Any:
 def add_prediction(parser: Parser) -> None:
     """The options for how photos are looked at."""
     flip = "look at the mirrored crops too: more accurate, twice the time (default: --flip)"
-    parser.add_argument("--flip", action="store_true", default=True, help=flip)
+    parser.add_argument("--flip", action="store_true", default=None, help=flip)
     parser.add_argument("--no-flip", dest="flip", action="store_false", help="only look at the crops as they are")
     size = "people at a time (default: what suits the device)"
     parser.add_argument("--batch-size", metavar="N", type=whole_number, help=size)

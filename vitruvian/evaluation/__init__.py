@@ -44,7 +44,7 @@ def evaluate(
     labels: Labels,
     results_path: str | Path,
     boxes: Boxes | None = None,
-    flip: bool = True,
+    flip: bool | None = None,
     batch_size: int | None = None,
     score: ScoreMode | None = None,
     pckh_way: PckhWay = "inclusive",
@@ -61,7 +61,7 @@ def evaluate(
             (`annotation_id`) and holds its `duplicates`, because PCK measures every person's own prediction.
         boxes: detected boxes (`read_boxes`); None: those of the annotated people that are not ignored and have a
             labelled joint, with a score of 1. AP is about 2 points higher with the latter.
-        flip: also look at the mirrored crops and merge.
+        flip: also look at the mirrored crops and merge; None: as the predictor does by itself.
         batch_size: people at a time; None: what suits the device.
         score: how box and joint scores become a person's score; None: as the network's experiment says.
         pckh_way: how PCKh counts, see `score_results`.
@@ -80,7 +80,8 @@ def evaluate(
         why = why_nobody(labels) if boxes is None else "the detections have no box in any of its photos"
         raise InputError(f"{labels.path}: nobody in it has a box to look into, there is nothing to evaluate: {why}")
     check_photos(labels, [people.photo for people in work])
-    mode = score or predictor.experiment.score
+    flip = predictor.flip if flip is None else flip
+    mode = score or predictor.score
     records: list[dict[str, Any]] = []
     for people, poses in predicted(predictor, work, flip, batch_size):
         scores = rescore(people.scores, poses.joint_scores, mode)

@@ -75,7 +75,7 @@ def predict_files(
     photos: Sequence[Path],
     output: Path,
     boxes: Boxes | Sequence[Sequence[float]] | np.ndarray | None = None,
-    flip: bool = True,
+    flip: bool | None = None,
     batch_size: int | None = None,
     threshold: float | None = None,
     drawings: bool = True,
@@ -95,8 +95,8 @@ def predict_files(
         output: the folder; it is made.
         boxes: what `data.boxes.read_boxes` gives, matched by the photo's name or number; or boxes (N, 4) x0 y0 x1 y1 px
             for every photo; None: each whole photo is one person.
-        flip: also look at the mirrored crops.
-        batch_size: people at a time; None: see `Predictor.predict`.
+        flip: also look at the mirrored crops; None: see `Predictor.predict`.
+        batch_size: people at a time; None: see there.
         threshold: score above which a joint is drawn; the results hold all. None: the method's own, `drawn_above`.
         drawings: whether to draw at all.
         progress: show a bar.

@@ -25,7 +25,7 @@ from vitruvian.errors import InputError
 from vitruvian.experiment import Experiment, Method
 from vitruvian.files import write_atomically
 from vitruvian.methods import build, build_empty
-from vitruvian.prediction import choose_device
+from vitruvian.prediction.networks import choose_device
 from vitruvian.runs import RUN, write_run
 from vitruvian.skeletons import joint_difference
 from vitruvian.training.optimisation import parameter_groups

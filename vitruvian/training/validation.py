@@ -14,7 +14,7 @@ from vitruvian.data.loading import PersonCrops, collate
 from vitruvian.draw import as_poses, contact_sheet, draw_poses, enlarge
 from vitruvian.evaluation import evaluate
 from vitruvian.experiment import Experiment, Method, View
-from vitruvian.prediction import Predictor
+from vitruvian.prediction.networks import NetworkPredictor
 from vitruvian.sample import Poses, Sample
 
 PICTURED = 6
@@ -43,7 +43,7 @@ def score(
     if limit:
         photos = [photo for photo in labels.photos if trainable(photo.people).any()]
         labels = replace(labels, photos=tuple(photos[:limit]))
-    predictor = Predictor(method, experiment, next(method.parameters()).device)
+    predictor = NetworkPredictor(method, experiment, next(method.parameters()).device)
     figures = evaluate(predictor, labels, results_path, boxes)
     return {name: value for name, value in figures.items() if isinstance(value, float)}
 
