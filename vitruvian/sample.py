@@ -32,7 +32,7 @@ class People:
     boxes: Any  # (N, 4) px: x0 y0 x1 y1
     areas: Any  # (N,) px^2
     ignored: Any  # (N,) bool: crowds and people that the metric leaves out
-    head_sizes: Any = None  # (N,) px, for PCKh
+    head_sizes: Any = None  # (N,) px that errors are divided by: for PCKh, and for AFLW
     cameras: Any = None  # (N, 4 or 9) as in `vitruvian.cameras`, always in px of the photo; NaN where not known
     root_depths: Any = None  # (N,) mm, from the camera's centre to the plane of the root; NaN where not known
 

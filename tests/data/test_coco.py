@@ -356,3 +356,10 @@ def test_a_real_file_of_whole_bodies_is_read(shared_data: Path) -> None:
     body = read_coco(shared_data / "samples" / "coco" / "test_coco.json")
     for whole, photo in zip(labels.photos, body.photos):
         np.testing.assert_array_equal(whole.people.keypoints[:, :17], photo.people.keypoints)
+
+
+def test_two_annotations_of_one_id_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, person([2, 3, 10, 20]), person([2, 3, 10, 20], id=7))
+    with pytest.raises(InputError, match=r"two annotations have the id 7, the second is annotation number 1; give"):
+        read_coco(path)
+    assert read_coco(write(tmp_path, person([2, 3, 10, 20]), {"category_id": 2, "id": 7})).num_people == 1

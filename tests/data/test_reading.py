@@ -44,15 +44,22 @@ def test_mpii_records_without_joints_are_recognised(tmp_path: Path) -> None:
     assert read_labels(write(tmp_path, MPII_TEST_FILE)).skeleton is MPII
 
 
-@pytest.mark.parametrize(
-    "content", [{"images": []}, [], [3], [{"image_id": 5, "bbox": [1, 2, 3, 4], "score": 0.5}], "text", 3]
-)
+@pytest.mark.parametrize("content", [{"images": []}, [], [3], [{"bbox": [1, 2, 3, 4], "score": 0.5}], "text", 3])
 def test_other_json_is_answered_with_what_was_expected(tmp_path: Path, content) -> None:
     path = write(tmp_path, content)
     with pytest.raises(InputError) as raised:
         read_labels(path)
     expected = "neither COCO format (images, annotations, categories) nor MPII's or OCHuman's own was found in it"
     assert str(raised.value) == f"{path}: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("record", "what"), [({"bbox": [1, 2, 3, 4]}, "detected boxes"), ({"keypoints": [1, 2, 3]}, "keypoint results")]
+)
+def test_predictions_are_told_from_annotations(tmp_path: Path, record: dict, what: str) -> None:
+    path = write(tmp_path, [{"image_id": 5, "score": 0.5} | record])
+    with pytest.raises(InputError, match=f"labels.json: holds {what}, expected annotations; give the file with"):
+        read_labels(path)
 
 
 def test_missing_damaged_and_unreadable_files_are_told_apart(tmp_path: Path) -> None:
@@ -68,7 +75,7 @@ def test_missing_damaged_and_unreadable_files_are_told_apart(tmp_path: Path) -> 
     path.write_bytes(b"\xff\xd8\xff\xe0 a photo")
     with pytest.raises(InputError, match=r"labels.json: cannot be read as text .*; expected an annotation file$"):
         read_labels(path)
-    with pytest.raises(InputError, match=r"cannot be read as text .*Is a directory"):
+    with pytest.raises(InputError, match=r"a folder without .pts files \(300W\); give the annotation file"):
         read_labels(tmp_path)
 
 

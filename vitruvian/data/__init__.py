@@ -1,5 +1,5 @@
 """Data sets: one reader per file format, and loading in worker processes.
 
-`coco` and `mpii` read annotation files into `Labels`, `ochuman` turns its own into COCO's, `boxes` reads detection
-files, `reading` picks the reader, `loading` turns labels into samples and batches.
+`coco`, `mpii`, `faces`, `cofw` and `lsp` read annotation files into `Labels`, `ochuman` turns its own into COCO's,
+`boxes` reads detection files, `reading` picks the reader, `loading` turns labels into samples and batches.
 """

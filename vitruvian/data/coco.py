@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from vitruvian.data.categories import Category, check_count, find_category
-from vitruvian.data.labels import NOT_LABELLED, Labels, field, identifier, number, numbers, read_json
+from vitruvian.data.faces import Face, as_faces, is_face, read_face, unnamed_face
+from vitruvian.data.labels import (
+    NOT_LABELLED,
+    STOP,
+    Labels,
+    Problems,
+    field,
+    identifier,
+    number,
+    numbers,
+    read_json,
+)
 from vitruvian.errors import InputError
 from vitruvian.geometry import BOX_SHARE, boxes_from_xywh, clip_boxes
 from vitruvian.sample import HIDDEN, People, Photo
@@ -18,7 +29,20 @@ WHOLE_BODY = {"foot": "foot", "face": "face", "left_hand": "lefthand", "right_ha
 """How COCO-WholeBody's fields call the parts that stand beside `keypoints`: `foot_kpts`, `foot_valid`, `foot_score`."""
 
 
-def read_coco(path: Path, images: Path | None = None, content: Any = None, category: str = "") -> Labels:
+class Row(NamedTuple):
+    """One annotation as it is read."""
+
+    annotation_id: int
+    triples: np.ndarray  # (K, 3): x and y px, visibility
+    box: np.ndarray  # (4,) x y width height px
+    area: float  # px^2; NaN where the file does not say
+    ignored: bool
+    face: Face | None  # the square of a face, where the file gives it
+
+
+def read_coco(
+    path: Path, images: Path | None = None, content: Any = None, category: str = "", problems: Problems = STOP
+) -> Labels:
     """The labels of a COCO-format file.
 
     A box is clipped to the photo. A keypoint of visibility 0 has no place (NaN); a person without `keypoints` has no
@@ -27,12 +51,14 @@ def read_coco(path: Path, images: Path | None = None, content: Any = None, categ
 
     A file of COCO-WholeBody, told by its fields, has 133 joints. Its hands may have a visibility between 0 and 1, how
     sure a program was: such a joint is labelled. A part whose `*_valid` is false, or that is missing, is not labelled.
+    Faces that have `center` and `scale` are read by these, as `vitruvian.data.faces` says.
 
     Args:
         path: the JSON file.
         images: the folder of the photos; without it the usual places beside the file are tried.
         content: the file's content, where it is read already.
         category: the name of the one that is read; empty: the first with keypoints.
+        problems: what becomes of a damaged record.
 
     Raises:
         InputError: a field is missing or has a wrong shape; the message names file, record and field.
@@ -43,37 +69,62 @@ def read_coco(path: Path, images: Path | None = None, content: Any = None, categ
         if not isinstance(field(path, content, key, "the file"), list):
             raise InputError(f"{path}: field '{key}' is no list; expected annotations in COCO format")
     skeleton, category_id, notes = read_joints(path, content, category)
-    records = group_by_image(path, content["annotations"], category_id)
-    names = [str(field(path, image, "file_name", f"image number {i}")) for i, image in enumerate(content["images"])]
-    folder = images if images is not None else images_folder(path, names)
-    photos: dict[int | str, Photo] = {}
-    for image, name in zip(content["images"], names):
-        image_id = identifier(path, image, "id", f"the image {name}")
-        if image_id in photos:
-            other = photos[image_id].path.name
-            raise InputError(f"{path}: two images have the id {image_id!r}, {other} and {name}; give each its own")
-        width, height = (
-            int(number(path, image.get(side) or 0, f"'{side}' of image {image_id}")) for side in ("width", "height")
-        )
-        of_image = records.pop(image_id, [])
-        people = read_people(path, of_image, (width, height), skeleton)
-        ids = tuple(record["id"] for record in of_image)
-        photos[image_id] = Photo(folder / name, image_id, (width, height), people, ids)
-    if records:
-        image_id, (record, *_) = next(iter(records.items()))
-        raise InputError(
-            f"{path}: annotation {record['id']} belongs to image {image_id!r}, which is not in the list of images; "
-            f"add the image or remove the annotation ({len(records)} such images)"
-        )
-    return Labels(path, skeleton, tuple(photos.values()), category_id, notes=notes)
+    records = group_by_image(path, content["annotations"], category_id, problems)
+    known = read_images(path, content["images"], problems)
+    folder = images if images is not None else images_folder(path, [name for name, _ in known.values()])
+    photos = []
+    for image_id, (name, size) in known.items():
+        found = [read_person(path, record, skeleton, problems) for record in records.pop(image_id, ())]
+        rows = [row for row in found if row is not None]
+        ids = tuple(row.annotation_id for row in rows)
+        photos.append(Photo(folder / name, image_id, size, people_of(rows, size, skeleton), ids))
+    for image_id, (record, *_) in records.items():
+        with problems:
+            raise InputError(
+                f"{path}: annotation {record['id']} belongs to image {image_id!r}, which is not in the list of images; "
+                f"add the image or remove the annotation ({len(records)} such images)"
+            )
+    return Labels(path, skeleton, tuple(photos), category_id, notes=notes)
 
 
-def group_by_image(path: Path, annotations: list[dict], category_id: int) -> dict[int | str, list[dict]]:
+def read_images(
+    path: Path, images: list[dict], problems: Problems = STOP
+) -> dict[int | str, tuple[str, tuple[int, int]]]:
+    """File name and size (width, height; 0 where the file does not say) of each image by its id."""
+    known: dict[int | str, tuple[str, tuple[int, int]]] = {}
+    for index, image in enumerate(images):
+        with problems:
+            name = str(field(path, image, "file_name", f"image number {index}"))
+            image_id = identifier(path, image, "id", f"the image {name}")
+            if image_id in known:
+                other = Path(known[image_id][0]).name
+                raise InputError(f"{path}: two images have the id {image_id!r}, {other} and {name}; give each its own")
+            known[image_id] = name, (0, 0)  # kept where its size is damaged
+            sides = [
+                number(path, image.get(side) or 0, f"'{side}' of image {image_id}") for side in ("width", "height")
+            ]
+            known[image_id] = name, (int(sides[0]), int(sides[1]))
+    return known
+
+
+def group_by_image(
+    path: Path, annotations: list[dict], category_id: int, problems: Problems = STOP
+) -> dict[int | str, list[dict]]:
     """The annotations of one category by the id of their image."""
     records: dict[int | str, list[dict]] = {}
+    seen: set[int | str] = set()
     for index, record in enumerate(annotations):
-        where = f"annotation {field(path, record, 'id', f'annotation number {index}')}"
-        if record.get("category_id", category_id) == category_id:
+        with problems:
+            annotation_id = identifier(path, record, "id", f"annotation number {index}")
+            where = f"annotation {annotation_id}"
+            if record.get("category_id", category_id) != category_id:
+                continue
+            if annotation_id in seen:
+                raise InputError(
+                    f"{path}: two annotations have the id {annotation_id!r}, the second is annotation number {index}; "
+                    "give each its own"
+                )
+            seen.add(annotation_id)
             records.setdefault(identifier(path, record, "image_id", where), []).append(record)
     return records
 
@@ -83,6 +134,9 @@ def read_joints(path: Path, content: dict[str, Any], category: str = "") -> Cate
 
     Its category names the joints of `keypoints` alone, also in COCO-WholeBody.
     """
+    face = None if category else unnamed_face(content)
+    if face is not None:
+        return Category(*face, ())
     found = find_category(path, content, category)
     if found.skeleton is COCO_WHOLEBODY:
         return found
@@ -103,45 +157,64 @@ def read_joints(path: Path, content: dict[str, Any], category: str = "") -> Cate
     return found._replace(skeleton=COCO_WHOLEBODY)
 
 
-def read_people(path: Path, records: list[dict], size: tuple[int, int], skeleton: Skeleton) -> People:
-    """The people of one image."""
-    if not records:
+def read_person(path: Path, record: dict, skeleton: Skeleton, problems: Problems = STOP) -> Row | None:
+    """One annotation; None where something in it is damaged and `problems` keeps it."""
+    where = f"annotation {record['id']}"
+    triples = box = area = ignored = None
+    with problems:
+        triples = read_keypoints(path, record, skeleton, where)
+    with problems:
+        box = numbers(path, field(path, record, "bbox", where), 4, f"'bbox' of {where}")
+    with problems:
+        given = record.get("area")
+        area = np.nan if given is None else number(path, given, f"'area' of {where}")
+    with problems:
+        ignored = bool(number(path, record.get("iscrowd") or 0, f"'iscrowd' of {where}"))
+    if triples is None or box is None or area is None or ignored is None:
+        return None
+    face = None
+    with problems:
+        face = read_face(path, record, where) if is_face(skeleton) else None
+    return Row(record["id"], triples, box, area, ignored, face)
+
+
+def read_keypoints(path: Path, record: dict, skeleton: Skeleton, where: str) -> np.ndarray:
+    """x, y and visibility (K, 3) of one annotation."""
+    size = 3 * skeleton.num_joints
+    values = record.get("keypoints") or [0] * size
+    if skeleton is COCO_WHOLEBODY and not (isinstance(values, list) and len(values) == size):
+        triples = whole_body(path, record, where)
+    else:
+        triples = numbers(path, values, size, f"'keypoints' of {where}", NOT_LABELLED).reshape(-1, 3)
+    wrong = np.flatnonzero(~np.isin(triples[:, 2], (0, 1, 2)))
+    if len(wrong):
+        joint = wrong[0]
+        raise InputError(
+            f"{path}: '{skeleton.joints[joint]}' of {where} has visibility {triples[joint, 2]:g}, expected 0 (not "
+            "labelled), 1 (hidden) or 2 (seen)"
+        )
+    return triples
+
+
+def people_of(rows: list[Row], size: tuple[int, int], skeleton: Skeleton) -> People:
+    """The people of one image of `size` px."""
+    if not rows:
         return People.none(skeleton.num_joints)
-    size_of_person = 3 * skeleton.num_joints
-    keypoints, boxes, areas, ignored = [], [], [], []
-    for record in records:
-        where = f"annotation {record['id']}"
-        if skeleton is COCO_WHOLEBODY and len(record.get("keypoints") or ()) != size_of_person:
-            keypoints.append(whole_body(path, record, where))
-        else:
-            values = record.get("keypoints") or [0] * size_of_person
-            given = numbers(path, values, size_of_person, f"'keypoints' of {where}", NOT_LABELLED)
-            keypoints.append(given.reshape(-1, 3))
-        boxes.append(numbers(path, field(path, record, "bbox", where), 4, f"'bbox' of {where}"))
-        area = record.get("area")
-        areas.append(np.nan if area is None else number(path, area, f"'area' of {where}"))
-        ignored.append(bool(number(path, record.get("iscrowd") or 0, f"'iscrowd' of {where}")))
-    triples = np.stack(keypoints)
-    corners = boxes_from_xywh(np.stack(boxes))
+    triples = np.stack([row.triples for row in rows])
+    corners = boxes_from_xywh(np.stack([row.box for row in rows]))
     if size[0] > 0 and size[1] > 0:
         corners = clip_boxes(corners, size)
+    areas = np.array([row.area for row in rows])
     from_box = np.maximum(BOX_SHARE * (corners[:, 2:] - corners[:, :2]).prod(1), 1)
     visibility = triples[..., 2]
-    wrong = np.argwhere(~np.isin(visibility, (0, 1, 2)))
-    if len(wrong):
-        person, joint = wrong[0]
-        raise InputError(
-            f"{path}: '{skeleton.joints[joint]}' of annotation {records[person]['id']} has visibility "
-            f"{visibility[person, joint]:g}, expected 0 (not labelled), 1 (hidden) or 2 (seen)"
-        )
-    points = np.where(visibility[..., None] > 0, triples[..., :2], np.nan)
-    return People(
-        keypoints=points.astype(np.float32),
+    people = People(
+        keypoints=np.where(visibility[..., None] > 0, triples[..., :2], np.nan).astype(np.float32),
         visibility=visibility.astype(np.int8),
         boxes=corners.astype(np.float32),
         areas=np.where(np.isnan(areas), from_box, areas).astype(np.float32),
-        ignored=np.array(ignored, bool),
+        ignored=np.array([row.ignored for row in rows], bool),
     )
+    return as_faces(people, [row.face for row in rows]) if is_face(skeleton) else people
 
 
 def whole_body(path: Path, record: dict, where: str) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,12 @@ class Labels:
         """How many people are annotated, ignored ones included."""
         return sum(len(photo.people) for photo in self.photos)
 
+
+Problems = AbstractContextManager[Any, bool | None]
+"""The context in which a reader takes each record: it may keep an InputError and let the reader go on without it."""
+
+STOP: Problems = nullcontext()
+"""The context that lets the first problem end the reading."""
 
 NOT_LABELLED = "correct it, or set x, y and v of that keypoint to 0"
 """What to do about keypoints that are no numbers."""
@@ -87,14 +94,19 @@ def why_nobody(labels: Labels) -> str:
     return f"of {labels.num_people} people, " + ", ".join(parts)
 
 
-def read_json(path: Path, what: str) -> Any:
-    """The content of a JSON file; `what` says in the error what was looked for."""
+def read_text(path: Path, what: str) -> str:
+    """The text of a file in UTF-8; `what` says in the error what was looked for."""
     try:
-        text = path.read_text(encoding="utf-8-sig")  # Windows programs put a byte order mark first
+        return path.read_text(encoding="utf-8-sig")  # Windows programs put a byte order mark first
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected {what}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({error}); expected {what}") from None
+
+
+def read_json(path: Path, what: str) -> Any:
+    """The content of a JSON file; `what` says in the error what was looked for."""
+    text = read_text(path, what)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

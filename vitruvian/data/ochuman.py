@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from vitruvian.data.labels import NOT_LABELLED, field, number, numbers
+from vitruvian.data.labels import NOT_LABELLED, STOP, Problems, field, number, numbers
 from vitruvian.errors import InputError
 from vitruvian.skeletons import COCO
 
@@ -26,6 +26,7 @@ def ochuman_to_coco(
     content: dict[str, Any],
     split: Literal["val", "test", "all"] = "all",
     overlap: tuple[float, float] = (0.0, 1.0),
+    problems: Problems = STOP,
 ) -> dict[str, Any]:
     """The COCO annotations of an OCHuman file.
 
@@ -37,6 +38,7 @@ def ochuman_to_coco(
         content: what it holds.
         split: published figures are of "val" and of "test".
         overlap: people are kept whose `max_iou` is from the first to below the second number.
+        problems: what becomes of a damaged person.
 
     Raises:
         InputError: a field is missing or has a wrong shape; the message names file, record and field.
@@ -58,8 +60,9 @@ def ochuman_to_coco(
         name, width, height = (field(path, image, key, where) for key in ("file_name", "width", "height"))
         images.append({"id": len(images) + 1, "file_name": name, "width": width, "height": height})
         for one in kept:
-            own = {"id": len(people) + 1, "image_id": len(images), "category_id": 1}
-            people.append({**own, **person(path, one, order, f"a person of {name}")})
+            with problems:
+                own = {"id": len(people) + 1, "image_id": len(images), "category_id": 1}
+                people.append({**own, **person(path, one, order, f"a person of {name}")})
     category = {"id": 1, "name": "person", "keypoints": list(COCO.joints), "skeleton": []}
     return {"images": images, "annotations": people, "categories": [category]}
 

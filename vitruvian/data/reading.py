@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vitruvian.data.coco import read_coco, read_joints
-from vitruvian.data.labels import Labels, field, read_json
+from vitruvian.data.cofw import landmarks_key, read_cofw
+from vitruvian.data.faces import SKELETONS as FACES
+from vitruvian.data.faces import face_columns, point_files, read_face_table, read_points, read_pts, read_wflw, text_rows
+from vitruvian.data.labels import STOP, Labels, Problems, field, read_json
+from vitruvian.data.lsp import read_lsp
+from vitruvian.data.matlab import read_mat
 from vitruvian.data.mpii import read_mpii
 from vitruvian.data.ochuman import is_ochuman, ochuman_to_coco
 from vitruvian.errors import InputError
-from vitruvian.skeletons import MPII, Skeleton
+from vitruvian.skeletons import COFW, LSP, MPII, WFLW, Skeleton
+
+Reader = Callable[[Path, Path | None, Any, Problems], Labels]
+"""Path, folder of the photos or None, the file's content, what becomes of a damaged record."""
 
 
-def read_labels(path: str | Path, images: str | Path = "", keep_content: bool = False, category: str = "") -> Labels:
+class Found(NamedTuple):
+    """What a file was recognised as."""
+
+    form: str  # "COCO" or a key of READERS
+    content: Any  # as its reader takes it
+
+
+def read_labels(
+    path: str | Path,
+    images: str | Path = "",
+    keep_content: bool = False,
+    category: str = "",
+    problems: Problems = STOP,
+) -> Labels:
     """The labels of an annotation file in any format that the library reads.
 
     Args:
-        path: the annotation file.
+        path: the annotation file; for 300W the folder of its `.pts` files.
         images: the folder of its photos; empty: the usual places beside the file.
         keep_content: keep what the file holds, much larger than the labels, so that scoring does not read it again.
         category: in COCO format, the name of the one that is read; empty: the first with keypoints.
+        problems: the context in which each record is read. One that keeps InputErrors gets all that are wrong with the
+            file, and the labels are then without those records.
 
     Raises:
         InputError: the format is unknown or the file is damaged.
@@ -30,12 +54,13 @@ def read_labels(path: str | Path, images: str | Path = "", keep_content: bool = 
     folder = Path(images) if images else None
     if folder is not None and not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected the photos of {path}")
-    content = recognised(path)
-    if category and not isinstance(content, dict):
-        raise InputError(f"{path}: a file of MPII has no categories; leave out the category {category!r}")
-    labels = (
-        read_coco(path, folder, content, category) if isinstance(content, dict) else read_mpii(path, folder, content)
-    )
+    form, content = recognise(path, problems)
+    if form == "COCO":
+        labels = read_coco(path, folder, content, category, problems)
+    elif category:
+        raise InputError(f"{path}: a file of {form} has no categories; leave out the category {category!r}")
+    else:
+        labels = READERS[form](path, folder, content, problems)
     return replace(labels, content=content) if keep_content else labels
 
 
@@ -46,22 +71,83 @@ def read_skeleton(path: str | Path) -> Skeleton:
         InputError: the format is unknown or the file is damaged.
     """
     path = Path(path)
-    content = recognised(path)
-    if isinstance(content, list):
-        return MPII
-    field(path, content, "categories", "the file")
-    return read_joints(path, content).skeleton
+    form, content = recognise(path)
+    if form == "COCO":
+        field(path, content, "categories", "the file")
+        return read_joints(path, content).skeleton
+    if form == "face table":
+        return face_columns(path, content)[0]
+    if form == "300W points":
+        return FACES.get(len(read_pts(content[0]))) or read_points(path, None, content).skeleton
+    return {"MPII": MPII, "WFLW list": WFLW, "COFW": COFW, "LSP": LSP}[form]
 
 
-def recognised(path: Path) -> dict[str, Any] | list[dict[str, Any]]:
-    """The content of an annotation file: a dict in COCO format (OCHuman's is made so), a list of MPII records."""
+def recognised(path: Path) -> Any:
+    """The content of an annotation file: a dict for COCO format (OCHuman's is made so), a list for MPII's, ..."""
+    return recognise(path).content
+
+
+def recognise(path: Path, problems: Problems = STOP) -> Found:
+    """The format of an annotation file, by its content and the end of its name, and the content."""
+    if path.is_dir():
+        return in_folder(path)
+    kind = path.suffix.lower()
+    if kind in (".txt", ".csv"):
+        return Found("WFLW list" if kind == ".txt" else "face table", text_rows(path))
+    if kind == ".mat":
+        return in_matlab(path)
+    if kind == ".pts":
+        raise InputError(f"{path}: the points of one photo; give the folder {path.parent}, which has them all")
     content = read_json(path, "an annotation file")
     if is_ochuman(content):
-        return ochuman_to_coco(path, content)
+        return Found("COCO", ochuman_to_coco(path, content, problems=problems))
     if isinstance(content, dict) and "annotations" in content:
-        return content
-    if isinstance(content, list) and content and isinstance(content[0], dict) and "center" in content[0]:
-        return content
+        return Found("COCO", content)
+    if isinstance(content, list) and content and isinstance(content[0], dict):
+        if "center" in content[0]:
+            return Found("MPII", content)
+        if "image_id" in content[0]:
+            what = "keypoint results" if "keypoints" in content[0] else "detected boxes"
+            raise InputError(f"{path}: holds {what}, expected annotations; give the file with the truth here")
     raise InputError(
         f"{path}: neither COCO format (images, annotations, categories) nor MPII's or OCHuman's own was found in it"
     )
+
+
+def in_folder(path: Path) -> Found:
+    """What a folder of points is recognised as."""
+    files = point_files(path)
+    if not files:
+        raise InputError(
+            f"{path}: a folder without .pts files (300W); give the annotation file, and this as the folder of photos"
+        )
+    return Found("300W points", files)
+
+
+def in_matlab(path: Path) -> Found:
+    """What a MATLAB file is recognised as."""
+    content = read_mat(path)
+    if landmarks_key(content):
+        return Found("COFW", content)
+    if "joints" in content:
+        return Found("LSP", content)
+    if "headboxes_src" in content or "RELEASE" in content:
+        raise InputError(
+            f"{path}: MPII's labels are read from its JSON form (train.json, valid.json); give that file, and leave "
+            "gt_valid.mat beside valid.json"
+        )
+    raise InputError(
+        f"{path}: has neither the array 'joints' (LSP) nor 'phisTr' or 'phisT' (COFW), but "
+        f"{', '.join(content) or 'none'}; give the file with the labels"
+    )
+
+
+READERS: dict[str, Reader] = {
+    "MPII": read_mpii,
+    "WFLW list": read_wflw,
+    "face table": read_face_table,
+    "300W points": read_points,
+    "COFW": read_cofw,
+    "LSP": read_lsp,
+}
+"""The reader of each format but COCO's, which has categories too."""
