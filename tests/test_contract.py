@@ -30,8 +30,14 @@ SKELETON = LSP
 JOINTS = SKELETON.num_joints
 
 
-def small_experiment(name: str) -> Experiment:
+IN_SPACE = {f"{name} in space": name for name in ("sar", "rle", "integral")}
+"""The methods that also learn depths."""
+DEPTH_RANGE = 2000.0
+
+
+def small_experiment(variant: str) -> Experiment:
     """A small network of the method, on an input of 64 x 96."""
+    name = IN_SPACE.get(variant, variant)
     config = METHODS[name].Config()
     changes = {"backbone": BACKBONE, "framing": replace(config.framing, size=SIZE)}
     if hasattr(config, "deconv_channels"):
@@ -40,6 +46,10 @@ def small_experiment(name: str) -> Experiment:
         changes |= {"radius": 0.15, "blur": 3}  # the published ones are made for maps of 48 x 64, this one is of 8 x 12
     if name == "sar":
         changes |= {"selector_prior": True}  # the released start takes thousands of steps to choose between cells
+    if variant in IN_SPACE:
+        changes |= {"depth_range": DEPTH_RANGE}
+    if variant == "integral in space":
+        changes |= {"depth_cells": 5}
     return Experiment(method=replace(config, **changes), skeleton=SKELETON)
 
 
@@ -49,7 +59,10 @@ def small_method(name: str, seed: int = 0) -> Method:
 
 
 def random_batch(count: int = 3, seed: int = 0, framing: Framing | None = None) -> Batch:
-    """People with hidden, unlabelled (NaN) and unseen joints on photos of coloured blobs at their joints."""
+    """People with hidden, unlabelled (NaN) and unseen joints on photos of coloured blobs at their joints.
+
+    Joints have depths about the hips, but of the last person's none is known.
+    """
     rng = np.random.default_rng(seed)
     width, height = SIZE
     keypoints = rng.uniform((6, 6), (width - 7, height - 7), (count, JOINTS, 2)).astype(np.float32)
@@ -61,6 +74,10 @@ def random_batch(count: int = 3, seed: int = 0, framing: Framing | None = None) 
         for joint, (x, y) in enumerate(keypoints[person]):
             near = (columns - x) ** 2 + (rows - y) ** 2 < 12
             images[person][near] = (255 * joint // JOINTS, 255 - 255 * joint // JOINTS, 40 * (joint % 6))
+    depths = rng.uniform(-600, 600, (count, JOINTS, 1)).astype(np.float32)
+    depths -= depths[:, list(SKELETON.root)].mean(1, keepdims=True)
+    depths[-1] = np.nan
+    keypoints = np.concatenate([keypoints, depths], -1)
     keypoints[visibility == 0] = np.nan
     return Batch(
         inputs=torch.from_numpy(images).permute(0, 3, 1, 2),
@@ -84,7 +101,7 @@ def total_loss(method: Method, batch: Batch) -> torch.Tensor:
     return sum(method.loss(maps, targets).values(), torch.zeros(()))
 
 
-@pytest.fixture(params=list(METHODS))
+@pytest.fixture(params=[*METHODS, *IN_SPACE])
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -129,8 +146,7 @@ def test_nobody_visible_gives_a_finite_loss_and_gradient(name: str) -> None:
 def test_places_of_unlabelled_joints_do_not_matter(name: str) -> None:
     method, batch = small_method(name), random_batch()
     loss = total_loss(method.eval(), batch)
-    points = batch.everyone.keypoints
-    points[points.isnan()] = 31.0
+    batch.everyone.keypoints[batch.everyone.visibility == 0] = 31.0
     assert torch.equal(total_loss(method, batch), loss)
 
 
@@ -166,7 +182,7 @@ def test_a_batch_gives_what_single_photos_give(name: str) -> None:
         together = method.predict([View(inputs)])
         alone = [method.predict([View(inputs[i : i + 1])]) for i in range(3)]
     points = torch.cat([one.points for one in alone])
-    assert together.points.shape == (3, 1, JOINTS, 2)
+    assert together.points.shape == (3, 1, JOINTS, 3 if name in IN_SPACE else 2)
     assert together.joint_scores.shape == (3, 1, JOINTS)
     assert together.scores.shape == (3, 1)
     # Untrained maps are flat: where two cells tie, rounding may choose the other one, so compare most, not all.
@@ -190,16 +206,18 @@ def perfect_maps(method: Method, batch: Batch) -> Any:
     if isinstance(method, Integral):
         return maps(targets.points, targets.points.new_zeros(*shape, 2, 3))
     if isinstance(method, RLE):
-        return maps(targets.points, targets.points.new_full((*shape, 2), -5.0))
+        return maps(targets.points, torch.full_like(targets.points, -5.0))
     assert isinstance(method, SAR), f"say what perfect maps of {type(method).__name__} are"
-    opinions = targets.labels.view(*shape, 2, 1, 1).expand(*shape, 2, *targets.heatmaps.shape[1:])
+    axes = targets.labels.shape[1]
+    opinions = targets.labels.view(*shape, axes, 1, 1).expand(*shape, axes, *targets.heatmaps.shape[1:])
     return maps(8 * targets.heatmaps.unflatten(0, shape), opinions, None)
 
 
 def known_batch(seed: int = 3) -> Batch:
     """Two people with all joints visible, away from the border."""
     batch = random_batch(2, seed)
-    points = np.random.default_rng(seed).uniform((14, 14), (SIZE[0] - 15, SIZE[1] - 15), (2, JOINTS, 2))
+    points = np.random.default_rng(seed).uniform((14, 14, -500), (SIZE[0] - 15, SIZE[1] - 15, 500), (2, JOINTS, 3))
+    points[:, list(SKELETON.root), 2] = 0
     batch.everyone.keypoints.copy_(torch.from_numpy(points))
     batch.everyone.visibility.fill_(2)
     return batch
@@ -209,10 +227,10 @@ def known_batch(seed: int = 3) -> Batch:
 def test_perfect_maps_decode_to_the_truth_and_so_do_mirrored_ones(name: str, affine: Affine) -> None:
     config: Any = small_experiment(name).method
     changes = STRIDE_4 if hasattr(config, "deconv_channels") else {}
-    if name == "sar" and affine == "udp":
+    if IN_SPACE.get(name, name) == "sar" and affine == "udp":
         changes = {**changes, "flip": "exact"}  # the authors' way is made for the other family
     framing = replace(config.framing, affine=affine)
-    method = METHODS[name](replace(config, framing=framing, **changes), SKELETON).eval()
+    method = METHODS[IN_SPACE.get(name, name)](replace(config, framing=framing, **changes), SKELETON).eval()
     batch = known_batch()
     maps = perfect_maps(method, mirrored_too(batch, list(SKELETON.mirror)))
     method.forward = lambda inputs, inside=None: type(maps)(
@@ -220,8 +238,10 @@ def test_perfect_maps_decode_to_the_truth_and_so_do_mirrored_ones(name: str, aff
     )
     plain, mirrored = View(torch.zeros(2, 3, 5, 7)), View(torch.zeros(2, 3, 5, 7), mirrored=True)
     for views, allowed in (([plain], 0), ([plain, mirrored], 1)):
-        error = (method.predict(views).points[:, 0] - batch.everyone.keypoints).abs().max()
-        assert error < exactness(name, affine)[allowed]
+        points = method.predict(views).points[:, 0]
+        errors = (points - batch.everyone.keypoints[..., : points.shape[-1]]).abs()
+        assert errors[..., :2].max() < exactness(name, affine)[allowed]
+        assert errors[..., 2:].max() < 1e-3 if name in IN_SPACE else errors.shape[-1] == 2
 
 
 def exactness(name: str, affine: Affine) -> tuple[float, float]:
@@ -259,8 +279,12 @@ def test_overfits_two_people_and_predicts_them(name: str) -> None:
         plain = method.predict([View(inputs)])
         flipped = method.predict([View(inputs), View(inputs.flip(3), mirrored=True)])
     for decoded in (plain, flipped):
-        error = (decoded.points[:, 0] - truth)[seen].norm(dim=-1)
+        errors = (decoded.points[:, 0] - truth[..., : decoded.points.shape[-1]])[seen]
+        error = errors[:, :2].norm(dim=-1)
         assert error.median() < 4.0, f"median error {error.median():.1f} px of an input of {SIZE}"
+        if name in IN_SPACE:
+            deep = errors[:, 2].abs().nanmedian()
+            assert deep < 60, f"median error {deep:.0f} mm of depths between -600 and 600"
 
 
 STEPS = 160

@@ -205,3 +205,18 @@ def test_own_names_that_cannot_be_used(names, limbs, message):
     with pytest.raises(InputError) as error:
         skeleton_from_names("faun", names, limbs)
     assert message in str(error.value)
+
+
+def test_depths_count_from_the_pelvis_or_the_hips() -> None:
+    names = {
+        name: [SKELETONS[name].joints[j] for j in SKELETONS[name].root] for name in ("h36m", "mpii", "lsp", "coco")
+    }
+    assert names == {
+        "h36m": ["root"],
+        "mpii": ["pelvis"],
+        "lsp": ["left_hip", "right_hip"],
+        "coco": ["left_hip", "right_hip"],
+    }
+    assert SKELETONS["wflw"].root == ()
+    assert SKELETONS["h36m_18"].joints[:17] == SKELETONS["h36m"].joints
+    assert SKELETONS["h36m_18"].mirror[17] == 17

@@ -33,12 +33,18 @@ DISC_RADIUS = 0.0546875
 
 
 def to_cells(points: Tensor, input_size: tuple[int, int], map_size: tuple[int, int], family: Affine) -> Tensor:
-    """Points (..., 2), pixels of an input of `input_size` (W, H), as cells of a map of `map_size` (W, H)."""
+    """Points (..., 2 or 3), pixels of an input of `input_size` (W, H), as cells of a map of `map_size` (W, H).
+
+    Depths stay.
+    """
     return _scale(points, _pixels_per_cell(input_size, map_size, family), inverse=True)
 
 
 def to_pixels(points: Tensor, input_size: tuple[int, int], map_size: tuple[int, int], family: Affine) -> Tensor:
-    """Points (..., 2), cells of a map of `map_size` (W, H), as pixels of an input of `input_size` (W, H)."""
+    """Points (..., 2 or 3), cells of a map of `map_size` (W, H), as pixels of an input of `input_size` (W, H).
+
+    Depths stay.
+    """
     return _scale(points, _pixels_per_cell(input_size, map_size, family), inverse=False)
 
 
@@ -48,10 +54,10 @@ def _pixels_per_cell(input_size: tuple[int, int], map_size: tuple[int, int], fam
 
 
 def _scale(points: Tensor, factors: tuple[float, float], inverse: bool) -> Tensor:
-    x, y = points.unbind(-1)
+    x, y, *depth = points.unbind(-1)
     if inverse:
-        return torch.stack([x / factors[0], y / factors[1]], -1)
-    return torch.stack([x * factors[0], y * factors[1]], -1)
+        return torch.stack([x / factors[0], y / factors[1], *depth], -1)
+    return torch.stack([x * factors[0], y * factors[1], *depth], -1)
 
 
 # Drawing ----------------------------------------------------------------------------------------------------

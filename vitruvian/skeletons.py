@@ -41,6 +41,15 @@ class Skeleton:
         """K."""
         return len(self.joints)
 
+    @property
+    def root(self) -> tuple[int, ...]:
+        """The joints that depths count from, from the middle of them: the pelvis, else the hips, else none."""
+        names = [_plain(joint) for joint in self.joints]
+        for wanted in (("root",), ("pelvis",), ("left_hip", "right_hip")):
+            if all(name in names for name in wanted):
+                return tuple(names.index(name) for name in wanted)
+        return ()
+
     def __post_init__(self) -> None:
         k = self.num_joints
         for what, length in (("mirror", len(self.mirror)), ("oks_sigmas", len(self.oks_sigmas))):
@@ -325,6 +334,11 @@ H36M = _build(
     "left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist",
     "0-4 4-5 5-6 0-1 1-2 2-3 0-7 7-8 8-9 9-10 8-11 11-12 12-13 8-14 14-15 15-16",
 )
+H36M_18 = _build(  # as the regression methods learn it: the middle of the shoulders is a joint of its own
+    "h36m_18",
+    " ".join((*H36M.joints, "mid_shoulder")),
+    "0-4 4-5 5-6 0-1 1-2 2-3 0-7 7-8 8-9 9-10 8-17 17-11 11-12 12-13 17-14 14-15 15-16",
+)
 MPI_INF_3DHP = _build(
     "mpi_inf_3dhp",
     "head_top neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip "
@@ -484,6 +498,7 @@ SKELETONS: dict[str, Skeleton] = {
     "lsp": LSP,
     "lspet": LSP,
     "h36m": H36M,
+    "h36m_18": H36M_18,
     "mpi_inf_3dhp": MPI_INF_3DHP,
     "jhmdb": JHMDB,
     "aic": AIC,

@@ -56,6 +56,30 @@ def test_the_loss_is_the_direct_sum() -> None:
     assert loss.item() == pytest.approx(by_hand, rel=1e-5)
 
 
+def test_in_space_unknown_depths_are_not_asked_for() -> None:
+    selector, keypoints, visible, labels = random_maps(dtype=torch.float64)
+    depths = torch.randn(2, 3, 1, 5, 7, dtype=torch.float64) * 0.1
+    in_space = torch.cat([keypoints, depths], 2).requires_grad_()
+    unknown = torch.tensor([False, True, False, False])
+    of_labels = torch.where(unknown, torch.nan, torch.rand(4))
+    loss = expected_quality_loss(selector, in_space, visible, torch.cat([labels, of_labels[:, None]], 1))
+    loss.backward()
+    total = 0.0
+    for place, label, depth in zip(visible.tolist(), labels, of_labels):
+        own = [value.flatten(0, 1)[place] for value in (selector, keypoints, depths)]
+        distance = (own[1] - label[:, None, None]).abs().sum(0)
+        if not depth.isnan():
+            distance = distance + (own[2][0] - depth).abs()
+        confidence = own[0].sigmoid()
+        total -= torch.log((confidence / confidence.sum() * torch.exp(-16 * distance)).sum() + 1e-6).item()
+    assert loss.item() == pytest.approx(total / 4, rel=1e-5)
+    assert in_space.grad is not None
+    gradient = in_space.grad.flatten(0, 1)[visible]
+    assert gradient.isfinite().all()
+    assert (gradient[unknown, 2] == 0).all()
+    assert (gradient[~unknown, 2] != 0).any((1, 2)).all()
+
+
 def test_its_gradient_is_that_of_the_direct_sum() -> None:
     selector, keypoints, visible, labels = random_maps(dtype=torch.float64)
     gradients = []

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 MASKS_2D = ((0, 1), (1, 0)) * 3
 """Which coordinate each of RLE's six couplings leaves as it is."""
 
+MASKS_3D = ((0, 0, 1), (1, 1, 0)) * 3
+"""The same in space."""
+
 
 class RealNVP(nn.Module):
     """A density of points (..., D): affine couplings between them and a unit normal.

@@ -13,6 +13,9 @@ The method is published in two forms whose weights do not fit each other, the au
     network    one linear layer                        points from W x / |x| + b, about the middle of the input
     targets    only keypoints within the input         all visible keypoints
     loss       Laplacian log(2 sigma) + |e|            log(sigma sqrt(2 pi)) + |e| / sqrt 2
+
+In space, which only the authors publish, depths are learnt beside x and y. Joints with a depth have a flow of three
+coordinates, all others that of two.
 """
 
 from __future__ import annotations
@@ -25,10 +28,19 @@ import torch
 from torch import Tensor
 
 from vitruvian.backbones import BackboneConfig, build_backbone
-from vitruvian.coordinates import from_fractions, label_fractions
+from vitruvian.coordinates import (
+    about_root,
+    axes_of,
+    from_fractions,
+    label_fractions,
+    points_of,
+    space_weights,
+    to_fractions,
+)
+from vitruvian.errors import expect
 from vitruvian.experiment import Decoded, Method, View, check_crops, forward_views, merge_decoded
 from vitruvian.geometry import Framing
-from vitruvian.methods.rle.flow import RealNVP
+from vitruvian.methods.rle.flow import MASKS_3D, RealNVP
 from vitruvian.methods.rle.loss import (
     Density,
     Form,
@@ -52,6 +64,7 @@ class Config:
         form: whose network, targets and loss: "mmpose" or "authors".
         density: the fixed density Q: "laplace" or "gaussian".
         residual: learn phi beside Q; else phi is the whole density (the paper's direct likelihood estimation).
+        depth_range: in space, the depths that are learnt, mm, half of them before the root; 0: the image plane alone.
     """
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
@@ -59,9 +72,11 @@ class Config:
     form: Form = "mmpose"
     density: Density = "laplace"
     residual: bool = True
+    depth_range: float = 0.0
 
     def __post_init__(self) -> None:
         check_crops(self.framing)
+        expect(self.depth_range >= 0, "depth_range", self.depth_range, "0 mm or more")
 
 
 AUTHORS_MEAN = (0.406 * 255, 0.457 * 255, 0.480 * 255)
@@ -70,12 +85,15 @@ AUTHORS_MEAN = (0.406 * 255, 0.457 * 255, 0.480 * 255)
 AUTHORS_STD = (255.0, 255.0, 255.0)
 """What it divides by: 0 to 1 is all that its 2D networks ask for."""
 
+AUTHORS_STD_3D = (0.225 * 255, 0.224 * 255, 0.229 * 255)
+"""What it divides by for its 3D networks: the deviations of B, G and R."""
+
 
 class Targets(NamedTuple):
     """What the loss compares with."""
 
-    points: Tensor  # (B, K, 2) x and y in fractions of the input
-    weights: Tensor  # (B, K) 1 for keypoints that are learnt from, else 0
+    points: Tensor  # (B, K, 2 or 3) x and y (and depth) in fractions of the axes
+    weights: Tensor  # (B, K) 1 for keypoints that are learnt from, else 0; in space (B, K, 3), of each axis
 
 
 class RLE(Method):
@@ -88,14 +106,20 @@ class RLE(Method):
         super().__init__(config, skeleton)
         self.backbone = build_backbone(config.backbone, config.framing.size)
         head = {"mmpose": Head, "authors": AuthorsHead}[config.form]
-        self.head = head(self.backbone.channels[-1], skeleton.num_joints)
+        self.axes = axes_of(config.framing.size, config.depth_range)
+        self.head = head(self.backbone.channels[-1], skeleton.num_joints, len(self.axes))
         self.flow = RealNVP()
+        self.flow_3d = RealNVP(MASKS_3D) if config.depth_range else None
 
     def targets(self, batch: Batch) -> Targets:
-        points, visible = batch.everyone.keypoints[..., :2], batch.everyone.visibility >= HIDDEN
-        labels, weights = label_fractions(points, visible, self.config.framing.size)
-        if self.config.form == "authors":  # also keypoints that have left the crop
-            weights = (visible & ~points.isnan().any(-1)).to(weights.dtype)
+        points = points_of(batch.everyone.keypoints, len(self.axes))
+        visible = batch.everyone.visibility >= HIDDEN
+        labels, weights = label_fractions(points, visible, self.axes)
+        if self.config.form == "authors":
+            known = visible & ~points[..., :2].isnan().any(-1)
+            if self.config.depth_range:  # only what lies within the input, its far edges included
+                known &= ((labels[..., :2] - 0.5).abs() <= 0.5).all(-1)
+            weights = space_weights(known.to(labels.dtype), to_fractions(points, self.axes))
         return Targets(labels, weights)
 
     def forward(self, inputs: Tensor, inside: Tensor | None = None, targets: Targets | None = None) -> Maps:
@@ -104,7 +128,13 @@ class RLE(Method):
             return Maps(points, sigma_logits)
         with torch.autocast(points.device.type, enabled=False):
             labels = known_labels(points, targets.points, targets.weights)
-            return Maps(points, sigma_logits, self.flow(standardised_errors(points, sigma_logits, labels)))
+            return Maps(points, sigma_logits, self.log_phi(standardised_errors(points, sigma_logits, labels), targets))
+
+    def log_phi(self, errors: Tensor, targets: Targets) -> Tensor:
+        """Log density (B, K) of errors (B, K, 2 or 3), where the depth is not known of those in x and y."""
+        if self.flow_3d is None:
+            return self.flow(errors)
+        return torch.where(targets.weights[..., 2] > 0, self.flow_3d(errors), self.flow(errors[..., :2]))
 
     def loss(self, maps: Maps, targets: Targets) -> dict[str, Tensor]:
         if maps.log_phi is None:
@@ -118,7 +148,7 @@ class RLE(Method):
         return losses
 
     def decode(self, maps: Maps) -> Decoded:
-        points = from_fractions(maps.points, self.config.framing.size)
+        points = about_root(from_fractions(maps.points, self.axes), self.skeleton.root)
         joint_scores = 1 - maps.sigma_logits.sigmoid().mean(-1)
         return Decoded(points[:, None], joint_scores[:, None], joint_scores.mean(1, keepdim=True))
 

@@ -12,18 +12,19 @@ from vitruvian.checkpoints import Fitted, fit_state
 from vitruvian.methods.rle.method import RLE
 
 UNUSED_FLOW = {
-    r".*\bflow(_model)?\.(mask|loc|cov)": "the flow's fixed masks and the mean and covariance of its unit normal"
+    r".*\bflow(_model|2d|3d)?\.(mask|loc|cov)": "the flow's fixed masks and the mean and covariance of its unit normal"
 }
 
-FLOW = re.compile(r"(?:flow|head\.loss(?:_module)?\.flow_model)\.([st])\.(\d+\.\d+\.\w+)")
-AUTHORS_LAYER = re.compile(r"(fc_coord|fc_sigma)\.linear\.(weight|bias)")
+FLOW = re.compile(r"(?:flow(2d|3d)?|head\.loss(?:_module)?\.flow_model)\.([st])\.(\d+\.\d+\.\w+)")
+AUTHORS_LAYER = re.compile(r"(fc_coord|fc_sigma)(?:\.linear)?\.(weight|bias)")
 
 
 def ours(name: str) -> str | None:
     """Our name for a reference's."""
     name = name.replace("keypoint_head.", "head.", 1)
     if flow := FLOW.fullmatch(name):
-        return f"flow.{'scale' if flow[1] == 's' else 'shift'}_nets.{flow[2]}"
+        whose = "flow_3d" if flow[1] == "3d" else "flow"
+        return f"{whose}.{'scale' if flow[2] == 's' else 'shift'}_nets.{flow[3]}"
     if layer := AUTHORS_LAYER.fullmatch(name):
         return f"head.{layer[1]}.{layer[2]}"
     if name.startswith("preact."):

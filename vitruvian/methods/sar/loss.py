@@ -25,9 +25,9 @@ def expected_quality_loss(
 
     Args:
         selector: (B, K, h, w) logits.
-        keypoints: (B, K, 2, h, w) fractions of the map.
+        keypoints: (B, K, 2 or 3, h, w) fractions of the axes.
         visible: (V,) places in the flattened (B, K) of the keypoints that are learnt from, each once.
-        labels: (V, 2) their truth, fractions of the map.
+        labels: (V, 2 or 3) their truth, fractions of the axes; a depth that is NaN is not known and not asked for.
         sharpness: lambda; the paper leaves it open, the authors' code has 16.
         epsilon: added within the log, as in the authors' code, which caps the loss at 13.8.
     """
@@ -44,7 +44,7 @@ class ExpectedQuality(torch.autograd.Function):
                                                       d log E / d K_t = -sharpness P_t sign(K_t - K*)
 
     The gradient is computed in the forward pass, in place where it can be: with 133 keypoints that keeps half the
-    memory of differentiating the sum step by step, and never holds both axes of all keypoints in one tensor.
+    memory of differentiating the sum step by step, and never holds all axes of all keypoints in one tensor.
     """
 
     @staticmethod
@@ -52,10 +52,12 @@ class ExpectedQuality(torch.autograd.Function):
         ctx: Any, selector: Tensor, keypoints: Tensor, visible: Tensor, labels: Tensor, sharpness: float, epsilon: float
     ) -> Tensor:
         logits = selector.flatten(0, 1).index_select(0, visible)
-        x, y = (keypoints[:, :, axis].flatten(0, 1).index_select(0, visible) for axis in range(2))
-        x, y = x.sub_(labels[:, 0, None, None]), y.sub_(labels[:, 1, None, None])
         log_confidence = functional.logsigmoid(logits)
-        opinions = x.abs().add_(y.abs()).mul_(-sharpness).add_(log_confidence)  # a
+        opinions, errors = log_confidence.clone(), []  # a, and K_t - K* of each axis
+        for axis in range(labels.shape[1]):
+            error = keypoints[:, :, axis].flatten(0, 1).index_select(0, visible).sub_(labels[:, axis, None, None])
+            errors.append(error if axis < 2 else error.nan_to_num_(0))
+            opinions.sub_(error.abs(), alpha=sharpness)
         quality, total = (terms.logsumexp((1, 2), keepdim=True) for terms in (opinions, log_confidence))
         expected = (quality - total).exp()
         outer = -expected / (expected + epsilon)  # d loss / d log E
@@ -63,18 +65,19 @@ class ExpectedQuality(torch.autograd.Function):
         weights = log_confidence.sub_(total).exp_()  # W
         to_selector = weights.neg_().add_(responsibilities).mul_(logits.neg_().sigmoid_()).mul_(outer)
         responsibilities.mul_(outer * -sharpness)
-        ctx.save_for_backward(to_selector, x.sign_().mul_(responsibilities), y.sign_().mul_(responsibilities), visible)
+        to_axes = [error.sign_().mul_(responsibilities) for error in errors]
+        ctx.save_for_backward(to_selector, visible, *to_axes)
         ctx.shapes = selector.shape, keypoints.shape
         return -torch.log(expected.flatten() + epsilon)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        to_selector, to_x, to_y, visible = ctx.saved_tensors
+        to_selector, visible, *to_axes = ctx.saved_tensors
         gradient = gradient[:, None, None]
         selector, keypoints = (to_selector.new_zeros(shape) for shape in ctx.shapes)
         selector.flatten(0, 1).index_copy_(0, visible, to_selector * gradient)
-        for axis, part in enumerate((to_x, to_y)):
+        for axis, part in enumerate(to_axes):
             keypoints.flatten(0, 1)[:, axis].index_copy_(0, visible, part * gradient)
         return selector, keypoints, None, None, None, None
 

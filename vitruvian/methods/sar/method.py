@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vitruvian.backbones import BackboneConfig, build_backbone
-from vitruvian.coordinates import from_fractions, to_fractions
+from vitruvian.coordinates import about_root, axes_of, from_fractions, points_of, to_fractions
 from vitruvian.errors import expect
 from vitruvian.experiment import Decoded, Method, View, check_crops, forward_views, merge_decoded
 from vitruvian.geometry import Framing
@@ -48,6 +48,7 @@ class Config:
         flip: how a mirrored view is merged: "literal", the mean of both views' points, mirrored as the authors do, to
             1 - x - 1 / (4 w), which is exact on a grid of stride 4; "exact", the same with W - 1 - x on any grid;
             "maps", exact too, but confidences and opinions are merged cell by cell before the surest cell speaks.
+        depth_range: in space, the depths that are 1 apart in the loss, mm; 0: the image plane alone.
     """
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
@@ -59,19 +60,21 @@ class Config:
     sharpness: float = 16.0
     selector_prior: bool = False
     flip: Literal["literal", "exact", "maps"] = "literal"
+    depth_range: float = 0.0
 
     def __post_init__(self) -> None:
         check_crops(self.framing)
         check_deconvolutions(self.deconv_channels, self.deconv_kernels)
         expect(self.heatmap_sigma > 0, "heatmap_sigma", self.heatmap_sigma, "a number of cells above 0")
         expect(self.sharpness > 0, "sharpness", self.sharpness, "a number above 0")
+        expect(self.depth_range >= 0, "depth_range", self.depth_range, "0 mm or more")
 
 
 class Targets(NamedTuple):
     """V is the number of keypoints of the whole batch that are learnt from."""
 
     visible: Tensor  # (V,) their places in the flattened (B, K)
-    labels: Tensor  # (V, 2) x, y in fractions of the map
+    labels: Tensor  # (V, 2 or 3) x, y (and depth) in fractions of the axes; NaN for a depth that is not known
     heatmaps: Tensor | None  # (V, h, w) Gaussians
 
 
@@ -92,20 +95,27 @@ class SAR(Method):
             config.deconv_kernels,
             config.heatmap_branch,
             config.selector_prior,
+            axes=3 if config.depth_range else 2,
         )
         self.map_size = map_size(config.framing.size, self.backbone.strides[-1], len(config.deconv_channels))
+
+    @property
+    def axes(self) -> tuple[float, ...]:
+        """What 1 is on each axis of points and labels: cells of the map, and mm."""
+        return axes_of(self.map_size, self.config.depth_range)
 
     def targets(self, batch: Batch) -> Targets:
         """Keypoints whose Gaussian touches the grid, as in the authors' codec: also some outside of the crop."""
         framing = self.config.framing
-        cells = to_cells(batch.everyone.keypoints[..., :2], framing.size, self.map_size, framing.affine)
+        points = points_of(batch.everyone.keypoints, len(self.axes))
+        cells = to_cells(points, framing.size, self.map_size, framing.affine)
         labelled = batch.everyone.visibility >= HIDDEN
-        kept = reaching_gaussians(cells, labelled, self.map_size, self.config.heatmap_sigma).flatten()
+        kept = reaching_gaussians(cells[..., :2], labelled, self.map_size, self.config.heatmap_sigma).flatten()
         visible = kept.nonzero()[:, 0]  # the one synchronisation of a step; the rest is then V keypoints
         cells, heatmaps = cells.flatten(0, 1)[visible], None
         if self.config.heatmap_branch:
-            heatmaps, _ = draw_gaussians(cells, kept[visible], self.map_size, self.config.heatmap_sigma)
-        return Targets(visible, to_fractions(cells, self.map_size), heatmaps)
+            heatmaps, _ = draw_gaussians(cells[..., :2], kept[visible], self.map_size, self.config.heatmap_sigma)
+        return Targets(visible, to_fractions(cells, self.axes), heatmaps)
 
     def forward(self, inputs: Tensor, inside: Tensor | None = None, targets: Targets | None = None) -> Maps:
         return self.head(self.backbone(inputs)[-1])
@@ -124,13 +134,13 @@ class SAR(Method):
         return self.surest_opinion(functional.logsigmoid(maps.selector), maps.keypoints)
 
     def surest_opinion(self, log_confidence: Tensor, keypoints: Tensor) -> Decoded:
-        """`decode` of log c_t (B, K, h, w), up to a constant a map, and K_t (B, K, 2, h, w), fractions of the map."""
+        """`decode` of log c_t (B, K, h, w), up to a constant a map, and K_t (B, K, 2 or 3, h, w) in fractions."""
         # Of sigmoids, which all underflow where logits are below -104, nothing would be left to divide by.
         log_weights = log_confidence.flatten(2).log_softmax(2)
         peak, cell = log_weights.max(2, keepdim=True)  # (B, K, 1)
-        fractions = keypoints.flatten(3).gather(3, cell[:, :, None].expand(-1, -1, 2, -1))[..., 0]
-        cells, framing = from_fractions(fractions, self.map_size), self.config.framing
-        points = to_pixels(cells, framing.size, self.map_size, framing.affine)
+        fractions = keypoints.flatten(3).gather(3, cell[:, :, None].expand(-1, -1, len(self.axes), -1))[..., 0]
+        cells, framing = from_fractions(fractions, self.axes), self.config.framing
+        points = about_root(to_pixels(cells, framing.size, self.map_size, framing.affine), self.skeleton.root)
         joint_scores = peak[..., 0].exp()
         return Decoded(points[:, None], joint_scores[:, None], joint_scores.mean(1, keepdim=True))
 
@@ -143,7 +153,7 @@ class SAR(Method):
     def merge_opinions(self, maps: Sequence[Maps], views: Sequence[View]) -> tuple[Tensor, Tensor]:
         """What all views say, cell by cell: where they disagree, the surer one wins, not the middle between the two.
 
-        Returns the mean of log w_t (B, K, h, w), and the mean of K_t (B, K, 2, h, w) weighted by w_t.
+        Returns the mean of log w_t (B, K, h, w), and the mean of K_t (B, K, 2 or 3, h, w) weighted by w_t.
         """
         log_weights, opinions = [], []
         framing = self.config.framing

@@ -17,7 +17,7 @@ class Maps(NamedTuple):
     """What the network gives; h, w are the size of its grid."""
 
     selector: Tensor  # (B, K, h, w) logits s_t: how sure each cell is that it knows where the keypoint is
-    keypoints: Tensor  # (B, K, 2, h, w) K_t: x and y in fractions of the map, one opinion a cell
+    keypoints: Tensor  # (B, K, 2 or 3, h, w) K_t: x and y (and depth) in fractions of the axes, one opinion a cell
     heatmap: Tensor | None  # (B, K, h, w) logits of the auxiliary heatmap, None without that branch
 
 
@@ -42,13 +42,15 @@ class SARHead(nn.Module):
         deconv_kernels: Sequence[int] = (),
         heatmap_branch: bool = True,
         selector_prior: bool = False,
+        axes: int = 2,
     ) -> None:
         super().__init__()
+        self.axes = axes
         self.deconv_layers = deconvolutions(in_channels, deconv_channels, deconv_kernels)
         channels = deconv_channels[-1] if deconv_channels else in_channels
         self.heatmap_conv = nn.Conv2d(channels, num_joints, 1) if heatmap_branch else None
         self.logit_conv = nn.Conv2d(channels, num_joints, 1)
-        self.offset_conv = nn.Conv2d(channels, 2 * num_joints, 1)
+        self.offset_conv = nn.Conv2d(channels, axes * num_joints, 1)
         initialise_head(self)
         prior = -math.log((1 - 0.01) / 0.01)
         if self.heatmap_conv is not None:
@@ -61,8 +63,8 @@ class SARHead(nn.Module):
         # Coordinates need more than half precision's three digits; three 1x1 convolutions cost next to nothing.
         with torch.autocast(features.device.type, enabled=False):
             features = features.float()
-            offsets = self.offset_conv(features).contiguous().unflatten(1, (-1, 2))  # (B, K, 2, h, w)
-            keypoints = cell_locations(features) - offsets
+            offsets = self.offset_conv(features).contiguous().unflatten(1, (-1, self.axes))
+            keypoints = cell_locations(features, self.axes) - offsets  # (B, K, 2 or 3, h, w)
             heatmap = None if self.heatmap_conv is None else self.heatmap_conv(features).contiguous()
             return Maps(self.logit_conv(features).contiguous(), keypoints, heatmap)
 
@@ -73,7 +75,7 @@ def bias_of(layer: nn.Conv2d) -> Tensor:
     return layer.bias
 
 
-def cell_locations(features: Tensor) -> Tensor:
-    """p_t (2, h, w): x and y of each cell of maps (B, C, h, w), in fractions of the map."""
+def cell_locations(features: Tensor, axes: int = 2) -> Tensor:
+    """p_t (2 or 3, h, w): x and y of each cell of maps (B, C, h, w), in fractions of the map, and a depth of 0."""
     x, y = cell_fractions(features)
-    return torch.stack(torch.broadcast_tensors(x, y[:, None]))
+    return torch.stack(torch.broadcast_tensors(x, y[:, None], x.new_zeros(()))[:axes])
