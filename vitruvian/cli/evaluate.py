@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from vitruvian.cli.options import (
     DEFAULT_WEIGHTS,
     Parser,
+    add_detector,
     add_fields,
     add_prediction,
+    chosen_detector,
     first_value,
     given_values,
     method_fields,
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from vitruvian.data.labels import Labels
     from vitruvian.evaluation.scoring import PckhWay
     from vitruvian.prediction import Predictor
+
+DETECTED_FROM = 0.05
+"""Score from which what a detector shows counts in an evaluation: AP ranks people, and gains by unlikely ones."""
 
 
 def evaluate_command(arguments: list[str]) -> int:
@@ -74,6 +79,7 @@ def evaluate_parser() -> Parser:
     add("--images", metavar="FOLDER", default="", help="the photos (default: the usual places beside the annotations)")
     add("--weights", metavar="NAME|FILE", help=f"the network (default: {DEFAULT_WEIGHTS})")
     add("--detections", metavar="FILE", default="", help="detected boxes as COCO JSON (default: the annotated boxes)")
+    add_detector(parser, DETECTED_FROM)
     add(
         "--output",
         metavar="FOLDER",
@@ -126,17 +132,27 @@ def predict_and_score(
 ) -> dict[str, Any]:
     """Figures of a network on labels, by way of a results file; `scores` is where they will be written."""
     from vitruvian.data.boxes import read_boxes
-    from vitruvian.evaluation import evaluate
+    from vitruvian.evaluation import check_joints, evaluate
+    from vitruvian.evaluation.detections import write_detections
     from vitruvian.files import check_place, make_folder
     from vitruvian.metrics.oks import ScoreMode
 
-    boxes = read_boxes(options.detections, labels) if options.detections else None
+    if options.detector and options.detections:
+        raise InputError("--detector and --detections were both given; say in one way where the people are")
+    detections = options.detections
+    boxes = read_boxes(detections, labels) if detections else None
+    detector = chosen_detector(options)
     mode = parse(options.score, ScoreMode, "--score") if options.score else None
     results = make_folder(options.output) / "results.json"
     for path in (results, scores):
         check_place(path)  # now, and not after hours of prediction
+    if detector:
+        check_joints(predictor.skeleton, labels)
+        detections = str(results.with_name("detections.json"))
+        write_detections(detector, labels, detections)
+        boxes = read_boxes(detections, labels)
     figures = evaluate(predictor, labels, results, boxes, options.flip, options.batch_size, mode, pckh_way(options))
-    return {**figures, "detections": options.detections}
+    return {**figures, "detections": detections, "detector": options.detector}
 
 
 def pckh_way(options: argparse.Namespace) -> PckhWay:
@@ -149,4 +165,6 @@ def pckh_way(options: argparse.Namespace) -> PckhWay:
 def conditions(figures: dict[str, Any]) -> str:
     """Under which conditions figures were obtained, in words."""
     boxes = f"boxes of {figures['detections']}" if figures["detections"] else "annotated boxes with score 1"
+    if figures["detector"]:
+        boxes = f"boxes found by {figures['detector']}"
     return f"{boxes}, flip {'on' if figures['flip'] else 'off'}, person score {figures['score']}"

@@ -13,9 +13,12 @@ import math
 import re
 import typing
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from vitruvian.errors import InputError, nearest_name
+
+if TYPE_CHECKING:
+    from vitruvian.detection import Detector
 
 DEFAULT_WEIGHTS = "person"
 """The shipped network that is used when none is named."""
@@ -228,6 +231,34 @@ def add_prediction(parser: Parser) -> None:
     size = "people at a time (default: what suits the device)"
     parser.add_argument("--batch-size", metavar="N", type=whole_number, help=size)
     add_device(parser)
+
+
+def add_detector(parser: Parser, threshold: float) -> None:
+    """The options for what finds the people in photos without boxes, with the score that they need by default."""
+    from vitruvian.detection import SHORT_NAMES
+
+    known = f"{', '.join(SHORT_NAMES)}, another of torchvision, OWNER/NAME of the Hugging Face hub"
+    finds = f"what finds the people: {known}, a folder of transformers or a file of torchvision"
+    parser.add_argument("--detector", metavar="NAME|PATH", default="", help=finds)
+    floor = f"leave out people to whom the detector gives a score below this (default: {threshold})"
+    parser.add_argument("--detector-threshold", metavar="SCORE", help=floor)
+    parser.set_defaults(usual_detector_threshold=threshold)
+
+
+def chosen_detector(options: argparse.Namespace) -> Detector | None:
+    """The detector that the options ask for; raises InputError where they contradict themselves."""
+    given = options.detector_threshold
+    if not options.detector:
+        if given is not None:
+            raise InputError(
+                "--detector-threshold is for the scores of a detector; give --detector NAME, or leave it out"
+            )
+        return None
+    threshold = options.usual_detector_threshold if given is None else parse(given, float, "--detector-threshold")
+
+    from vitruvian.detection import load_detector
+
+    return load_detector(options.detector, options.device, threshold)
 
 
 def add_device(parser: Parser) -> None:

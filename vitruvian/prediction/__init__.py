@@ -22,7 +22,7 @@ def load(name_or_path: str | Path, device: str = "auto") -> Predictor:
     Args:
         name_or_path: a shipped network (see `shipped`), or the path of a checkpoint that training or `import-weights`
             wrote. Where a name could be both, it is the shipped network's.
-        device: "auto" (a GPU of CUDA if there is one), or one of `networks.available_devices`; "cuda" is the first GPU.
+        device: "auto" (a GPU of CUDA if there is one), or one of `devices.available_devices`; "cuda" is the first GPU.
 
     Raises:
         InputError: there is no such network, the file is damaged or of another program, or there is no such device.

@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -27,6 +27,9 @@ from vitruvian.prediction import Prediction, Predictor
 from vitruvian.sample import Poses
 from vitruvian.skeletons import Skeleton
 
+if TYPE_CHECKING:
+    from vitruvian.detection import Detector
+
 RESULTS = "results.json"
 """The file of results in the output folder."""
 
@@ -39,11 +42,12 @@ class Report:
     photos: int = 0  # done, without the failed ones
     people: int = 0
     whole: int = 0  # photos that were taken as one person, for they came without boxes
-    empty: int = 0  # photos for which the file of boxes has none
+    empty: int = 0  # photos for which the file of boxes has none, or in which the detector found nobody
     unsure: int = 0  # boxes of the file that were left out because of their score
     faint: int = 0  # people of whom no joint was drawn because of their scores
     box_threshold: float = 0.0
     threshold: float = 0.0
+    detector: Detector | None = None  # what found the people, if anything did
     failed: list[str] = field(default_factory=list)  # why, one line a photo, with its path
     undrawn: list[str] = field(default_factory=list)  # photos with results, but without a drawing, and why
 
@@ -52,10 +56,13 @@ class Report:
         said = [f"{self.results}: {counted(self.people, 'person', 'people')} in {counted(self.photos, 'photo')}"]
         if self.whole:
             said.append(
-                f"no boxes were given: {counted(self.whole, 'whole photo')} taken as one person each; give boxes for "
-                "several or small people"
+                f"no boxes were given: {counted(self.whole, 'whole photo')} taken as one person each; give boxes or a "
+                "detector for several or small people"
             )
-        if self.empty:
+        if self.empty and self.detector:
+            floor = f"a score of {self.detector.threshold:g} or more (--detector-threshold)"
+            said.append(f"{self.detector.name} found nobody with {floor} in {counted(self.empty, 'photo')}")
+        elif self.empty:
             said.append(f"the boxes name nobody in {counted(self.empty, 'photo')}: nothing was looked for there")
         if self.unsure:
             boxes = counted(self.unsure, "box", "boxes")
@@ -81,6 +88,7 @@ def predict_files(
     drawings: bool = True,
     progress: bool = True,
     box_threshold: float = 0.0,
+    detector: Detector | None = None,
 ) -> Report:
     """Predicts any number of photos into the folder `output`.
 
@@ -101,6 +109,7 @@ def predict_files(
         drawings: whether to draw at all.
         progress: show a bar.
         box_threshold: boxes of `read_boxes` with a score below it are left out.
+        detector: what finds the people where there are no boxes.
 
     Raises:
         InputError: the boxes are of other photos, a drawing would replace a photo, or the disk takes no more.
@@ -108,7 +117,7 @@ def predict_files(
     output = Path(output)
     names = unique_names(photos)
     threshold = predictor.drawn_above if threshold is None else threshold
-    report = Report(output / RESULTS, box_threshold=box_threshold, threshold=threshold)
+    report = Report(output / RESULTS, box_threshold=box_threshold, threshold=threshold, detector=detector)
     if isinstance(boxes, Mapping):
         matched = match_boxes(photos, boxes)
         of_photos: list[Any] = [found[found[:, 4] >= box_threshold] for found in matched]
@@ -118,7 +127,7 @@ def predict_files(
     targets = [output / drawing_name(name) for name in names] if drawings else [None] * len(photos)
     check_targets(photos, targets)
     make_folder(output)
-    predictions = predictor.predict_stream(photos, of_photos, flip, batch_size)
+    predictions = predictor.predict_stream(photos, None if detector else of_photos, flip, batch_size, detector)
     draw = partial(draw_photo, skeleton=predictor.skeleton, threshold=threshold)
     image_ids = image_ids_of(names)
 
@@ -166,8 +175,8 @@ def note(report: Report, prediction: Prediction, boxes: Any, undrawn: str, drawi
         return
     report.photos += 1
     report.people += len(prediction.poses)
-    report.whole += boxes is None
-    report.empty += boxes is not None and not len(prediction.poses)
+    report.whole += boxes is None and report.detector is None
+    report.empty += not len(prediction.poses)
     report.faint += int((prediction.poses.joint_scores <= report.threshold).all(1).sum()) if drawings else 0
     if undrawn:
         report.undrawn.append(undrawn)

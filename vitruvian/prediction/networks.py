@@ -1,4 +1,4 @@
-"""Networks that PyTorch runs: loading a checkpoint, choosing a device, batches of crops in, points out."""
+"""Networks that PyTorch runs: loading a checkpoint, batches of crops in, points out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vitruvian import checkpoints
 from vitruvian.backbones import fold_batch_norms
-from vitruvian.errors import InputError
+from vitruvian.devices import choose_device
 from vitruvian.experiment import Decoded, Experiment, Method, View
 from vitruvian.methods import build_empty, experiment_from_dict
 from vitruvian.prediction.streaming import Predictor
@@ -31,29 +31,6 @@ def load_network(path: Path, device: str) -> NetworkPredictor:
     method = build_empty(experiment)
     checkpoints.load_state(method, state, path)
     return NetworkPredictor(method, experiment, chosen)
-
-
-def choose_device(name: str | torch.device) -> torch.device:
-    """The device that a name stands for; raises InputError that names the available ones if there is none."""
-    available = available_devices()
-    if str(name) == "auto":
-        return torch.device("cuda" if "cuda:0" in available else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise InputError(f"device {str(name)!r} is unknown; available: auto, {', '.join(available)}") from None
-    if device.type == "cpu" and not device.index:
-        return torch.device("cpu")
-    if f"{device.type}:{device.index or 0}" not in available:
-        raise InputError(f"device {str(name)!r} is not there; available: auto, {', '.join(available)}")
-    return device
-
-
-def available_devices() -> list[str]:
-    """The CPU, and each accelerator that PyTorch can use: cuda:0, cuda:1, mps:0, xpu:0."""
-    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    count = torch.accelerator.device_count() if accelerator else 0
-    return ["cpu", *(f"{accelerator.type}:{index}" for index in range(count) if accelerator)]
 
 
 class NetworkPredictor(Predictor):

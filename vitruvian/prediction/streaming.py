@@ -8,16 +8,19 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from vitruvian.crops import Crops, Image, crop_people, in_order, num_threads, points_in_photo
+from vitruvian.crops import Crops, Image, crop_people, in_order, num_threads, photo_name, points_in_photo
 from vitruvian.errors import InputError
 from vitruvian.geometry import Framing
 from vitruvian.metrics.oks import ScoreMode, rescore
 from vitruvian.sample import Poses
 from vitruvian.skeletons import Skeleton
+
+if TYPE_CHECKING:
+    from vitruvian.detection import Detector
 
 
 class Prediction(NamedTuple):
@@ -94,6 +97,7 @@ class Predictor:
         boxes: Sequence[Any] | None = None,
         flip: bool | None = None,
         batch_size: int | None = None,
+        detector: Detector | None = None,
     ) -> list[Poses]:
         """The poses in each photo, best first.
 
@@ -103,6 +107,7 @@ class Predictor:
                 whole photo as one person. `Poses.boxes` says which box each pose is from.
             flip: also look at the mirrored crops and merge: more accurate, twice the time. None: the attribute `flip`.
             batch_size: people at a time; None: 4 for each thread of a CPU, 64 on a GPU.
+            detector: what finds the people where there are no boxes; see `vitruvian.detection.load_detector`.
 
         Returns:
             one Poses a photo, in pixels of the photo. Joint scores are the method's own; a person's score is made of
@@ -116,7 +121,7 @@ class Predictor:
         if boxes is not None and len(boxes) != len(images):
             raise InputError(f"there are boxes for {len(boxes)} photos, but {len(images)} photos; give each its own")
         found = []
-        for prediction in self.predict_stream(images, boxes, flip, batch_size):
+        for prediction in self.predict_stream(images, boxes, flip, batch_size, detector):
             if prediction.poses is None:
                 raise prediction.error or InputError(f"{prediction.name}: no prediction")
             found.append(prediction.poses)
@@ -128,6 +133,7 @@ class Predictor:
         boxes: Iterable[Any] | None = None,
         flip: bool | None = None,
         batch_size: int | None = None,
+        detector: Detector | None = None,
     ) -> Generator[Prediction]:
         """What `predict` does, photo by photo and in order, for any number of them.
 
@@ -141,7 +147,12 @@ class Predictor:
         waiting: deque[Waiting] = deque()
         people: deque[tuple[Waiting, int]] = deque()  # not seen yet
         running: deque[InProgress] = deque()
-        photos = in_order(self._crop, numbered(images, boxes), num_threads())
+        if detector is None:
+            photos = in_order(self._crop, named(images, boxes), num_threads())
+        elif boxes is None:
+            photos = self._crop_detected(detector, images)
+        else:
+            raise InputError("boxes and a detector were both given; give one of them")
         with self.runner(self.flip if flip is None else flip) as runner, closing(photos):
             for photo in photos:
                 waiting.append(photo)
@@ -157,10 +168,18 @@ class Predictor:
             while waiting:
                 yield self._finish(waiting.popleft())
 
-    def _crop(self, photo: tuple[int, Image, Any]) -> Waiting:
-        """The people of one photo; runs in a thread."""
-        index, image, boxes = photo
-        name = str(image) if isinstance(image, str | Path) else f"images[{index}]"
+    def _crop_detected(self, detector: Detector, images: Iterable[Image]) -> Generator[Waiting]:
+        """The people whom a detector finds in each photo, from the pixels that it has looked at."""
+        with closing(detector.detect_stream(images)) as detections:
+            for found in detections:
+                if found.pixels is None:
+                    yield Waiting(found.name, None, found.error, [], 0)
+                else:
+                    yield self._crop((found.name, found.pixels, found.boxes))
+
+    def _crop(self, photo: tuple[str, Image, Any]) -> Waiting:
+        """The people of one photo, called by its name; runs in a thread."""
+        name, image, boxes = photo
         try:
             crops = crop_people(image, boxes, self.framing, name)
         except InputError as error:
@@ -204,14 +223,14 @@ def collect(running: deque[InProgress], leave: int) -> None:
             photo.missing -= 1
 
 
-def numbered(images: Iterable[Image], boxes: Iterable[Any] | None) -> Iterator[tuple[int, Image, Any]]:
-    """Each photo with its number and its boxes; raises InputError when one of the two ends before the other."""
+def named(images: Iterable[Image], boxes: Iterable[Any] | None) -> Iterator[tuple[str, Image, Any]]:
+    """Each photo with its name and its boxes; raises InputError when one of the two ends before the other."""
     if boxes is None:
-        yield from ((index, image, None) for index, image in enumerate(images))
+        yield from ((photo_name(image, index), image, None) for index, image in enumerate(images))
         return
     nothing = object()
     for index, (image, of_image) in enumerate(zip_longest(images, boxes, fillvalue=nothing)):
         if image is nothing or of_image is nothing:
             fewer = "photos" if image is nothing else "boxes"
             raise InputError(f"photos and boxes differ in number: the {fewer} end after {index}; give each its own")
-        yield index, image, of_image  # type: ignore[misc]
+        yield photo_name(image, index), image, of_image  # type: ignore[misc, arg-type]

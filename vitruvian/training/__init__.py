@@ -21,11 +21,11 @@ from vitruvian import checkpoints
 from vitruvian.data.labels import Labels, left_out, why_nobody
 from vitruvian.data.loading import EpochBatches, PersonCrops
 from vitruvian.data.reading import read_labels
+from vitruvian.devices import choose_device
 from vitruvian.errors import InputError
 from vitruvian.experiment import Experiment, Method
 from vitruvian.files import write_atomically
 from vitruvian.methods import build, build_empty
-from vitruvian.prediction.networks import choose_device
 from vitruvian.runs import RUN, write_run
 from vitruvian.skeletons import joint_difference
 from vitruvian.training.optimisation import parameter_groups
