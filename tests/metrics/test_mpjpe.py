@@ -96,7 +96,7 @@ def test_a_single_point_becomes_the_middle() -> None:
 
 
 def test_the_root_is_taken_off() -> None:
-    np.testing.assert_allclose(root_relative(np.float32([[[1, 2, 3], [4, 6, 8]]]), 1), [[[-3, -4, -5], [0, 0, 0]]])
+    np.testing.assert_allclose(root_relative(np.array([[[1, 2, 3], [4, 6, 8]]]), 1), [[[-3, -4, -5], [0, 0, 0]]])
 
 
 def test_shares_within_a_distance() -> None:
