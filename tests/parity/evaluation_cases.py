@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from faster_coco_eval import COCO, COCOeval_faster
 
 from vitruvian.data.ochuman import ochuman_to_coco
 from vitruvian.errors import InputError
 from vitruvian.geometry import BOX_SHARE, boxes_from_xywh
-from vitruvian.metrics.coco import FIGURES, coco_dataset, evaluate_coco, evaluate_crowdpose, score_coco
+from vitruvian.metrics.coco import FIGURES, evaluate_coco, evaluate_crowdpose, read_records, score_coco
+from vitruvian.metrics.curves import faster_coco_eval
 from vitruvian.metrics.oks import oks, oks_nms, rescore, soft_oks_nms
 from vitruvian.metrics.wholebody import PARTS, joined, mean_of_hands, score_wholebody
 from vitruvian.skeletons import COCO as COCO_17
@@ -70,15 +70,9 @@ def compare_matches(case, truth: dict, results: list[dict], use_area: bool) -> N
     matched = np.zeros((len(THRESHOLDS), len(results)), int)
     ids = [person["id"] for person in truth["annotations"]]
     counts = {p["id"]: not (p.get("iscrowd", 0) or p["num_keypoints"] == 0) for p in truth["annotations"]}
+    people, found, _ = read_records(("the truth", truth), results, len(case.config["sigmas"]), use_area)
     for row, threshold in enumerate(THRESHOLDS):
-        dataset, poses = coco_dataset(truth, results, len(case.config["sigmas"]), use_area)
-        people = COCO(dataset)
-        evaluator = COCOeval_faster(
-            *(people, people.loadRes(poses), "keypoints"),
-            print_function=lambda *_: None,
-            extra_calc=True,
-            kpt_oks_sigmas=case.config["sigmas"],
-        )
+        evaluator = faster_coco_eval(people, found, case.config["sigmas"], matches=True)
         evaluator.params.iouThrs = np.array([threshold])
         evaluator.params.areaRng, evaluator.params.areaRngLbl = [[0, 1e10]], ["all"]
         evaluator.evaluate()

@@ -42,24 +42,48 @@ def oks(
     Raises:
         ValueError: two shapes disagree.
     """
-    truth = np.asarray(truth, dtype=np.float64)
-    labelled = np.asarray(visibility) > 0
-    if labelled.shape != truth.shape[:2]:
-        raise ValueError(f"visibility has shape {labelled.shape}, expected {truth.shape[:2]} as truth has")
-    areas = np.asarray(areas, dtype=np.float64)
-    similarity = _joint_similarity(predicted, truth, areas, sigmas)
-    if boxes is not None:
-        corners = np.asarray(boxes, dtype=np.float64)
-        sides = corners[:, 2:] - corners[:, :2]
-        points = np.asarray(predicted, dtype=np.float64)[:, None]
+    predicted, truth = np.asarray(predicted, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    _check_poses(len(sigmas), predicted, truth)
+    visibility = np.asarray(visibility)
+    if visibility.shape != truth.shape[:2]:
+        raise ValueError(f"visibility has shape {visibility.shape}, expected {truth.shape[:2]} as truth has")
+    return oks_of_pairs(predicted[:, None], truth, visibility, areas, sigmas, boxes)
+
+
+def oks_of_pairs(
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    visibility: np.ndarray,
+    areas: np.ndarray,
+    sigmas: Sigmas,
+    boxes: np.ndarray | None = None,
+) -> np.ndarray:
+    """`oks`, which says all else, of one prediction with one person each: pairs of one image, or of all images.
+
+    Args:
+        predicted: (..., K, 2) px.
+        truth: (..., K, 2) px.
+        visibility: (..., K), labelled where > 0.
+        areas: (...) px^2.
+        sigmas: (K,).
+        boxes: (..., 4) x0 y0 x1 y1 px.
+
+    Returns:
+        (...) float64, all leading dimensions broadcast.
+    """
+    points, goals = np.asarray(predicted, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    areas, labelled = np.asarray(areas, dtype=np.float64), np.asarray(visibility) > 0
+    squares = (points[..., 0] - goals[..., 0]) ** 2 + (points[..., 1] - goals[..., 1]) ** 2
+    nowhere = ~labelled.any(axis=-1, keepdims=True)
+    if boxes is not None and nowhere.any():
+        corners = np.asarray(boxes, dtype=np.float64)[..., None, :]
+        sides = corners[..., 2:] - corners[..., :2]
         # The nearest point of the enlarged box; the distance to it is 0 inside.
-        nearest = np.clip(points, (corners[:, :2] - sides)[:, None], (corners[:, 2:] + sides)[:, None])
-        squares = ((points - nearest) ** 2).sum(axis=3)
-        nowhere = ~labelled.any(axis=1, keepdims=True)
-        similarity = np.where(nowhere, _similarity(squares, areas, sigmas), similarity)
+        nearest = np.clip(points, corners[..., :2] - sides, corners[..., 2:] + sides)
+        squares = np.where(nowhere, ((points - nearest) ** 2).sum(axis=-1), squares)
         labelled = labelled | nowhere
-    count = labelled.sum(axis=1)
-    return np.where(labelled, similarity, 0.0).sum(axis=2) / np.maximum(count, 1)
+    similarity = np.where(labelled, _similarity(squares, areas, sigmas), 0.0)
+    return similarity.sum(axis=-1) / np.maximum(labelled.sum(axis=-1), 1)
 
 
 def oks_between(keypoints: np.ndarray, areas: np.ndarray, sigmas: Sigmas, seen: np.ndarray | None = None) -> np.ndarray:
@@ -74,13 +98,11 @@ def oks_between(keypoints: np.ndarray, areas: np.ndarray, sigmas: Sigmas, seen: 
     Returns:
         (N, N) float64, symmetric, 1 on the diagonal.
     """
-    areas = np.asarray(areas, dtype=np.float64)
+    points, areas = np.asarray(keypoints, dtype=np.float64), np.asarray(areas, dtype=np.float64)
+    _check_poses(len(sigmas), points)
+    seen = np.ones(points.shape[:2], bool) if seen is None else seen
     mean_areas = (areas[:, None] + areas[None, :]) / 2
-    similarity = _joint_similarity(keypoints, keypoints, mean_areas, sigmas)
-    if seen is None:
-        return similarity.mean(axis=2)
-    both = seen[:, None] & seen[None]
-    return np.where(both, similarity, 0.0).sum(axis=2) / np.maximum(both.sum(axis=2), 1)
+    return oks_of_pairs(points[:, None], points[None], seen[:, None] & seen[None], mean_areas, sigmas)
 
 
 def oks_nms(
@@ -234,24 +256,17 @@ def rescore(
     raise ValueError(f"mode is {mode!r}, expected one of box_keypoint, box_rle, box, keypoint")
 
 
-def _joint_similarity(first: np.ndarray, second: np.ndarray, areas: np.ndarray, sigmas: Sigmas) -> np.ndarray:
-    """(N, M, K) similarity of each joint of `first` (N, K, 2) and `second` (M, K, 2), all pairs in one array.
-
-    areas (M,) or (N, M). In float64 throughout: in float32 an OKS crosses a threshold now and then.
-    """
-    first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    sigmas = np.asarray(sigmas, dtype=np.float64)
-    for points in (first, second):
-        if points.ndim != 3 or points.shape[1:] != (len(sigmas), 2):
-            raise ValueError(
-                f"poses have shape {points.shape}, expected (N, {len(sigmas)}, 2) for {len(sigmas)} sigmas"
-            )
-    dx = first[:, None, :, 0] - second[None, :, :, 0]
-    dy = first[:, None, :, 1] - second[None, :, :, 1]
-    return _similarity(dx**2 + dy**2, areas, sigmas)
+def _check_poses(joints: int, *poses: np.ndarray) -> None:
+    """Raises ValueError unless poses are (N, K, 2) of as many joints as there are sigmas."""
+    for points in poses:
+        if points.ndim != 3 or points.shape[1:] != (joints, 2):
+            raise ValueError(f"poses have shape {points.shape}, expected (N, {joints}, 2) for {joints} sigmas")
 
 
 def _similarity(squares: np.ndarray, areas: np.ndarray, sigmas: Sigmas) -> np.ndarray:
-    """exp(-d^2 / (2 s^2 (2 sigma)^2)) of squared distances (N, M, K) and areas (M,) or (N, M)."""
+    """exp(-d^2 / (2 s^2 (2 sigma)^2)) of squared distances (..., K) and areas (...).
+
+    In float64 throughout: in float32 an OKS crosses a threshold now and then.
+    """
     spread = 2 * (areas[..., None] + np.spacing(1)) * (2 * np.asarray(sigmas, dtype=np.float64)) ** 2
     return np.exp(-squares / spread)

@@ -10,7 +10,8 @@ import numpy as np
 
 from vitruvian.data.coco import WHOLE_BODY
 from vitruvian.errors import InputError
-from vitruvian.metrics.coco import FIGURES, Scores, load_records, require, score_coco
+from vitruvian.metrics.coco import FIGURES, Scores, scored
+from vitruvian.metrics.records import load_records, read_found, read_truth, table
 from vitruvian.skeletons import COCO, COCO_WHOLEBODY
 
 Record = Mapping[str, Any]
@@ -52,29 +53,37 @@ def score_wholebody(
     Raises:
         InputError: as `evaluate_coco`; or a field is missing or has another number of joints.
     """
-    truth_name, annotations = load_records(truth, "the truth")
-    results_name, found = load_records(results, "the results")
-    if not isinstance(annotations, Mapping) or not isinstance(found, Sequence):
-        raise InputError(f"{truth_name}, {results_name}: expected a dict of COCO annotations and a list of results")
-    require(annotations, ("images", "annotations"), truth_name)
     sigmas = COCO_WHOLEBODY.oks_sigmas if sigmas is None else sigmas
-    people = [
-        (record, joined(record, f"{truth_name}: annotation {record.get('id', index)}", missing=True))
-        for index, record in enumerate(annotations["annotations"])
-    ]
-    poses = []
-    for index, record in enumerate(found):
-        where = f"{results_name}: result {index}"
-        require(record, ("image_id", "category_id", "keypoints", "score"), where)
-        values = joined(record, where)
-        poses.append((record, values, extent(values)))
+    truth_name, annotations = load_records(truth, "the truth")
+    results_name, records = load_records(results, "the results")
+    joints = COCO_WHOLEBODY.num_joints
+    people, notes = read_truth(annotations, joints, values_of=joined_truth, name=truth_name)
+    found, more = read_found(records, people, joints, values_of=joined, name=results_name)
     scores = {}
-    for part, joints in PARTS.items():
-        own_truth = {**annotations, "annotations": [person_of_part(record, own, joints) for record, own in people]}
-        own_results = [pose_of_part(record, own, joints, _SCORES[part], box) for record, own, box in poses]
-        seen = [pose for pose in own_results if any(pose["keypoints"][2::3])]
-        scores[part] = score_coco(own_truth, seen, [sigmas[joint] for joint in joints])
+    for part, own_joints in PARTS.items():
+        index = list(own_joints)
+        keypoints = people.keypoints[:, index]
+        own_people = people._replace(keypoints=keypoints, counts=(keypoints[..., 2] > 0).sum(1))
+        own_scores = scores_of_part(records, _SCORES[part], results_name)
+        own = found._replace(keypoints=found.keypoints[:, index], scores=own_scores)
+        seen = own.select((own.keypoints[..., 2] != 0).any(1))
+        scores[part] = scored(own_people, seen, [sigmas[joint] for joint in index], [*notes, *more])
     return scores
+
+
+def scores_of_part(records: Sequence[Record], key: str, name: str) -> np.ndarray:
+    """The scores (N,) under `key`, or under `score` where a record has none; `name` is that of the file in messages."""
+    values = [[record.get(key, record["score"])] for record in records]
+    scores = table(values, 1, lambda index: f"{name}: result {index}", key)[:, 0]
+    if not np.isfinite(scores).all():
+        index = int(np.isfinite(scores).argmin())
+        raise InputError(f"{name}: result {index} has {scores[index]} in {key!r}, expected a finite number")
+    return scores
+
+
+def joined_truth(record: Record, where: str) -> list[float]:
+    """`joined` of an annotation, whose missing fields are parts that are not labelled."""
+    return joined(record, where, missing=True)
 
 
 def joined(record: Record, where: str, missing: bool = False) -> list[float]:
@@ -105,26 +114,6 @@ def split(values: Sequence[float]) -> dict[str, list[float]]:
 def taken(values: Sequence[float], joints: Sequence[int]) -> list[float]:
     """x, y, v of some joints, which follow one another."""
     return list(values[3 * joints[0] : 3 * joints[-1] + 3])
-
-
-def extent(values: Sequence[float]) -> list[float]:
-    """The box x y w h of the 17 body joints."""
-    x, y = (np.asarray(values[axis : 3 * COCO.num_joints : 3], np.float64) for axis in (0, 1))
-    return [float(x.min()), float(y.min()), float(np.ptp(x)), float(np.ptp(y))]
-
-
-def person_of_part(record: Record, values: Sequence[float], joints: Sequence[int]) -> dict[str, Any]:
-    """An annotation with the joints of one part alone."""
-    own = taken(values, joints)
-    return {**record, "keypoints": own, "num_keypoints": sum(v > 0 for v in own[2::3])}
-
-
-def pose_of_part(
-    record: Record, values: Sequence[float], joints: Sequence[int], score: str, box: list[float]
-) -> dict[str, Any]:
-    """A result with the joints and the score of one part alone."""
-    own = {"keypoints": taken(values, joints), "score": record.get(score, record["score"]), "bbox": box}
-    return {"image_id": record["image_id"], "category_id": record["category_id"], **own}
 
 
 def mean_of_hands(left: Mapping[str, float], right: Mapping[str, float]) -> dict[str, float]:
