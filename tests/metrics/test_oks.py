@@ -105,6 +105,28 @@ def test_oks_nms_leaves_nobody_in_doubt(seed, number, threshold):
         assert bool(duplicate) != (index in kept)
 
 
+@given(st.integers(0, 10**6), st.integers(2, 30), st.sampled_from([0.3, 0.9]))
+def test_oks_nms_of_many_images_is_that_of_each(seed, number, threshold):
+    keypoints, scores, areas = poses(number, seed)
+    images = np.random.default_rng(seed).choice([4, 2, 9], number)
+    seen = np.random.default_rng(seed).random(keypoints.shape[:2]) < 0.8
+    together = oks_nms(keypoints, scores, areas, SIGMAS, threshold, seen, images)
+    apart = []
+    for image in (2, 4, 9):
+        here = np.flatnonzero(images == image)
+        kept = oks_nms(keypoints[here], scores[here], areas[here], SIGMAS, threshold, seen[here])
+        apart += here[kept].tolist()
+    assert together.tolist() == apart
+
+
+def test_pairs_are_compared_in_parts(monkeypatch):
+    keypoints, scores, areas = poses(9, 3)
+    whole = oks_nms(keypoints, scores, areas, SIGMAS, 0.3)
+    monkeypatch.setattr("vitruvian.metrics.oks.PAIRS", 7)
+    assert oks_nms(keypoints, scores, areas, SIGMAS, 0.3).tolist() == whole.tolist()
+    assert len(whole) < 9
+
+
 @given(st.integers(0, 10**6), st.integers(2, 30), st.sampled_from([3, 20]))
 def test_soft_oks_nms_equals_sorting_again_after_each_pick(seed, number, limit):
     keypoints, scores, areas = poses(number, seed)

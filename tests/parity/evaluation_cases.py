@@ -195,16 +195,17 @@ def rescore_nms_metric(case) -> None:
     areas = given["bbox_scales"].prod(1)
     pairs = list(zip(given["img_id"].tolist(), given["id"].tolist()))
     first = [index for index, pair in enumerate(pairs) if pair not in pairs[:index]]  # samplers repeat some
+    images = given["img_id"][first]
     for name, options in case.config["modes"].items():
         options = {**case.config["defaults"], **options}
         mode = options["score_mode"].replace("bbox", "box")
         scores = rescore(given["bbox_scores"], given["keypoint_scores"], mode, options["keypoint_score_thr"])
-        kept: list[int] = []
-        for image in dict.fromkeys(given["img_id"][first].tolist()):
-            here = np.array([index for index in first if given["img_id"][index] == image])
-            poses = given["keypoints"][here], scores[here], areas[here], COCO_17.oks_sigmas, options["nms_thr"]
-            function = {"oks_nms": oks_nms, "soft_oks_nms": soft_oks_nms}.get(options["nms_mode"])
-            kept += (here if function is None else here[function(*poses)]).tolist()
+        poses = given["keypoints"], scores, areas
+        if options["nms_mode"] == "oks_nms":
+            own = oks_nms(*(one[first] for one in poses), COCO_17.oks_sigmas, options["nms_thr"], images=images)
+            kept = np.array(first)[own].tolist()
+        else:
+            kept = one_by_one(options, np.array(first), images, poses)
         final = np.full(len(scores), -1.0)
         final[kept] = scores[kept]
         case.compare(f"{name}.scores", final)
@@ -220,6 +221,18 @@ def rescore_nms_metric(case) -> None:
         ]
         figures = evaluate_coco(truth, results, COCO_17.oks_sigmas)
         case.compare(f"{name}.figures", [figures[figure] for figure in case.config["figures"]])
+
+
+def one_by_one(options: dict, first: np.ndarray, images: np.ndarray, poses: tuple) -> list[int]:
+    """The poses that soft suppression, or none, leaves of each image."""
+    assert options["nms_mode"] in ("soft_oks_nms", "none"), f"no suppression {options['nms_mode']!r} is known"
+    if options["nms_mode"] == "none":
+        return first.tolist()
+    kept: list[int] = []
+    for image in dict.fromkeys(images.tolist()):
+        here = first[images == image]
+        kept += here[soft_oks_nms(*(one[here] for one in poses), COCO_17.oks_sigmas, options["nms_thr"])].tolist()
+    return kept
 
 
 CASES = {

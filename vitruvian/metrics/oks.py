@@ -8,6 +8,9 @@ from typing import Literal
 import numpy as np
 
 ScoreMode = Literal["box_keypoint", "box_rle", "box", "keypoint"]
+PAIRS = 1 << 17
+"""Pairs whose OKS is computed at a time, so that a large data set needs no more memory than a small one."""
+
 # (K,): how far annotators disagree about each joint, as a share of the person's size
 Sigmas = Sequence[float] | np.ndarray
 
@@ -112,8 +115,9 @@ def oks_nms(
     sigmas: Sigmas,
     threshold: float = 0.9,
     seen: np.ndarray | None = None,
+    images: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Suppress duplicates among the poses of one image: who is too similar to a better one goes.
+    """Suppress duplicates among the poses of an image: who is too similar to a better one goes.
 
     Poses with an OKS of exactly `threshold` stay. Of equal scores the earlier pose counts as the better one.
 
@@ -124,17 +128,31 @@ def oks_nms(
         sigmas: (K,).
         threshold: OKS above which two poses are one person.
         seen: (N, K) bool, the joints that count; None: all.
+        images: (N,) the number of the image of each pose; None: all are of one.
 
     Returns:
-        the indices kept, best first.
+        the indices kept, image by image in the order of the numbers, best first.
     """
-    order = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")
-    duplicate = oks_between(keypoints, areas, sigmas, seen)[np.ix_(order, order)] > threshold
+    points, areas = np.asarray(keypoints, dtype=np.float64), np.asarray(areas, dtype=np.float64)
+    _check_poses(len(sigmas), points)
+    numbers = np.zeros(len(points), dtype=np.intp) if images is None else np.asarray(images)
+    order = np.lexsort((-np.asarray(scores, dtype=np.float64), numbers))
+    ends = np.searchsorted(numbers[order], numbers[order], side="right")
+    later = ends - np.arange(len(order)) - 1  # poses of the same image that are worse
+    better = np.repeat(np.arange(len(order)), later)
+    worse = better + 1 + np.arange(len(better)) - np.repeat(np.cumsum(later) - later, later)
+    duplicate = np.empty(len(better), dtype=bool)
+    for start in range(0, len(better), PAIRS):
+        part = slice(start, start + PAIRS)
+        one, other = order[better[part]], order[worse[part]]
+        both = np.ones((len(one), len(sigmas)), dtype=bool) if seen is None else seen[one] & seen[other]
+        similarity = oks_of_pairs(points[one], points[other], both, (areas[one] + areas[other]) / 2, sigmas)
+        duplicate[part] = similarity > threshold
     alive = np.ones(len(order), dtype=bool)
-    # Row by row, because who is suppressed suppresses nobody.
-    for better in range(len(order)):
-        if alive[better]:
-            alive[better + 1 :] &= ~duplicate[better, better + 1 :]
+    # From the best on and one by one, because who is suppressed suppresses nobody. Duplicates are few.
+    for one, other in zip(better[duplicate].tolist(), worse[duplicate].tolist()):
+        if alive[one]:
+            alive[other] = False
     return order[alive]
 
 
