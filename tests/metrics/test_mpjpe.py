@@ -73,7 +73,7 @@ def test_hidden_joints_take_part_in_the_fit() -> None:
 def test_unknown_places_take_no_part_in_the_fit(align) -> None:
     predicted, truth = RNG.normal(size=(2, 5, 3)), TRUTH.copy()
     truth[:, 2] = np.nan
-    visible = np.isfinite(truth).all(2)
+    visible = np.isfinite(truth).all(axis=2)
     rest = [0, 1, 3, 4]
     expected = mpjpe(predicted[:, rest], TRUTH[:, rest], align=align)
     assert mpjpe(predicted, truth, visible, align) == pytest.approx(expected, abs=1e-12)

@@ -40,7 +40,7 @@ def faster_coco_eval(truth: Truth, found: Found, sigmas: Sigmas, matches: bool =
     people, poses = COCO(_dataset(truth, _people(truth))), COCO(_dataset(truth, _poses(found)))
     evaluator = COCOeval_faster(people, poses, iouType="keypoints", print_function=_silent, extra_calc=matches)
     similarity = oks_by_image(truth, found, sigmas)
-    evaluator.computeOks = lambda image, category: similarity.get((image, category), [])
+    evaluator.computeOks = lambda imgId, catId: similarity.get((imgId, catId), [])
     return evaluator
 
 
