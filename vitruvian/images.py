@@ -74,7 +74,7 @@ def read_image(path: str | Path, reduction: int = 1, rows: int | None = None) ->
     header = read_header(data)
     problem = damage(data, header.format)
     if problem:
-        raise InputError(f"{path} is cut off or damaged: {problem} ({len(data)} bytes); fetch or save it again")
+        raise _damaged(path, problem, len(data))
     # A JPEG is reduced from the stored top left corner: after a rotation that is still the photo's corner only where
     # the blocks fill the photo.
     fits = header.orientation == 1 or not any(side % reduction for side in header.size)
@@ -103,6 +103,26 @@ def image_size(path: str | Path) -> tuple[int, int]:
         width, height = 0, 0
     if width and height:
         return width, height
+    height, width = read_image(path).shape[:2]
+    return width, height
+
+
+def check_image(path: str | Path) -> tuple[int, int]:
+    """`image_size` of a photo that is whole, as far as that shows without decoding.
+
+    Raises InputError as `read_image` does.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            header = read_header(data)
+            problem, length = damage(data, header.format), len(data)
+    except (OSError, ValueError):  # as in image_size
+        header, problem, length = Header(""), "", 0
+    if problem:
+        raise _damaged(path, problem, length)
+    if all(header.size):
+        return header.upright_size
     height, width = read_image(path).shape[:2]
     return width, height
 
@@ -204,6 +224,10 @@ def _read_bytes(path: Path) -> bytes:
     if not data:
         raise InputError(f"{path} is empty (0 bytes); fetch or save it again")
     return data
+
+
+def _damaged(path: Path, problem: str, length: int) -> InputError:
+    return InputError(f"{path} is cut off or damaged: {problem} ({length} bytes); fetch or save it again")
 
 
 def _decode(data: bytes, flag: int, path: Path, header: Header) -> np.ndarray:

@@ -292,7 +292,7 @@ def test_evaluate_detected_boxes(capsys: Capture, data: Path, weights: Path, tmp
 
     detections.write_text(json.dumps([{"image_id": 77, **box}]))
     message = fails(capsys, "evaluate", *options, "--output", tmp_path)
-    assert f"{detections}: 1 of its images are not in {data}, image_id 77 first" in message
+    assert f"{detections}: 1 of its images are not in {data}, image_id 77; give" in message
 
 
 def test_a_results_file_is_scored_again(capsys: Capture, data: Path, weights: Path, tmp_path: Path) -> None:

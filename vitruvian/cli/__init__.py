@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 
 from vitruvian.cli.commands import import_command, list_command, predict_command, shrink_command, train_command
+from vitruvian.cli.data import data_command
 from vitruvian.cli.evaluate import evaluate_command
 from vitruvian.errors import InputError, nearest_name
 
@@ -128,6 +129,7 @@ def overview() -> str:
 COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "predict": (predict_command, "finds the joints of people in photos"),
     "evaluate": (evaluate_command, "predicts a data set and scores the predictions"),
+    "data": (data_command, "says what annotations hold and what is wrong with them"),
     "train": (train_command, "trains a network"),
     "import-weights": (import_command, "makes a checkpoint of another program's weights"),
     "shrink": (shrink_command, "makes a small file of a checkpoint, to hand on"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitruvian.data.labels import Labels, field, identifier, number, numbers, read_json
+from vitruvian.data.labels import STOP, Labels, Problems, field, identifier, number, numbers, read_json
 from vitruvian.errors import InputError
 from vitruvian.geometry import boxes_from_xywh
 
@@ -16,7 +16,7 @@ PERSON = 1
 Boxes = dict[int | str, tuple[np.ndarray, np.ndarray]]
 
 
-def read_boxes(path: str | Path, labels: Labels | None = None, floor: float = 0.0) -> Boxes:
+def read_boxes(path: str | Path, labels: Labels | None = None, floor: float = 0.0, problems: Problems = STOP) -> Boxes:
     """The person boxes of a detection file, for each image that has any, in the order of the file.
 
     Boxes are as the detector gave them: not clipped to the photo and with no suppression among them.
@@ -26,6 +26,7 @@ def read_boxes(path: str | Path, labels: Labels | None = None, floor: float = 0.
         labels: the data set that the boxes are for; each image of the file must be one of its. Boxes of its category
             are taken, without it those of category 1, which is COCO's person, and in both cases those without any.
         floor: boxes with a score below it are left out.
+        problems: what becomes of a damaged record.
 
     Returns:
         image id -> boxes (N, 4) x0 y0 x1 y1 px and scores (N,), float64.
@@ -43,27 +44,32 @@ def read_boxes(path: str | Path, labels: Labels | None = None, floor: float = 0.
     boxes: dict[int | str, list[np.ndarray]] = {}
     scores: dict[int | str, list[float]] = {}
     for index, record in enumerate(records):
-        where = f"box {index}"
-        image_id = identifier(path, record, "image_id", where)
-        if known is not None and image_id not in known:
-            raise InputError(_unknown_image(path, records, labels, known))
-        if record.get("category_id", category) != category:
-            continue
-        score = number(path, field(path, record, "score", where), f"'score' of {where}")
-        box = numbers(path, field(path, record, "bbox", where), 4, f"'bbox' of {where}")
-        if not (box[2:] > 0).all():
-            raise InputError(f"{path}: 'bbox' of {where} is {box[2]:g} x {box[3]:g} px; remove the box or correct it")
-        if score >= floor:
-            boxes.setdefault(image_id, []).append(box)
-            scores.setdefault(image_id, []).append(score)
+        with problems:
+            where = f"box {index}"
+            image_id = identifier(path, record, "image_id", where)
+            if known is not None and image_id not in known:
+                raise InputError(unknown_images(path, records, labels, known))
+            if record.get("category_id", category) != category:
+                continue
+            score = number(path, field(path, record, "score", where), f"'score' of {where}")
+            box = numbers(path, field(path, record, "bbox", where), 4, f"'bbox' of {where}")
+            if not (box[2:] > 0).all():
+                raise InputError(
+                    f"{path}: 'bbox' of {where} is {box[2]:g} x {box[3]:g} px; remove the box or correct it"
+                )
+            if score >= floor:
+                boxes.setdefault(image_id, []).append(box)
+                scores.setdefault(image_id, []).append(score)
     if records and not boxes:
-        raise InputError(_nobody(path, records, labels, category, floor))
+        with problems:
+            raise InputError(_nobody(path, records, labels, category, floor))
     return {image_id: (boxes_from_xywh(np.stack(boxes[image_id])), np.array(scores[image_id])) for image_id in boxes}
 
 
 def _nobody(path: Path, records: list[dict], labels: Labels | None, category: int, floor: float) -> str:
     """The complaint about a detection file without a box that counts."""
-    found = list(dict.fromkeys(record.get("category_id", category) for record in records))
+    given = [record for record in records if isinstance(record, dict)]
+    found = list(dict.fromkeys(record.get("category_id", category) for record in given))
     if category in found:
         return f"{path}: none of its boxes of category {category} has a score of {floor:g} or more; lower that"
     shown = ", ".join(map(repr, found[:5])) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
@@ -74,11 +80,13 @@ def _nobody(path: Path, records: list[dict], labels: Labels | None, category: in
     )
 
 
-def _unknown_image(path: Path, records: list[dict], labels: Labels | None, known: set) -> str:
-    """The complaint about a detection file of other photos."""
-    strangers = list(dict.fromkeys(record["image_id"] for record in records if record["image_id"] not in known))
+def unknown_images(path: Path, records: list[dict], labels: Labels | None, known: set) -> str:
+    """The complaint about a file of detections or results of other photos."""
+    ids = [record.get("image_id") for record in records if isinstance(record, dict)]
+    strangers = list(dict.fromkeys(one for one in ids if isinstance(one, int | str) and one not in known))
     of = labels.path if labels is not None else "the data"
+    more = f" and {len(strangers) - 20} more" if len(strangers) > 20 else ""
     return (
-        f"{path}: {len(strangers)} of its images are not in {of}, image_id {strangers[0]!r} first; give the detections "
-        "of these photos, or take the others out"
+        f"{path}: {len(strangers)} of its images are not in {of}, image_id "
+        f"{', '.join(map(repr, strangers[:20]))}{more}; give those of these photos, or take the others out"
     )

@@ -23,10 +23,14 @@ Reader = Callable[[Path, Path | None, Any, Problems], Labels]
 """Path, folder of the photos or None, the file's content, what becomes of a damaged record."""
 
 
+PREDICTIONS = ("detected boxes", "keypoint results")
+"""What else files of the library hold."""
+
+
 class Found(NamedTuple):
     """What a file was recognised as."""
 
-    form: str  # "COCO" or a key of READERS
+    form: str  # "COCO", a key of READERS, or one of PREDICTIONS
     content: Any  # as its reader takes it
 
 
@@ -51,17 +55,24 @@ def read_labels(
         InputError: the format is unknown or the file is damaged.
     """
     path = Path(path)
+    found = recognise(path, problems)
+    labels = labels_of(path, found, images, category, problems)
+    return replace(labels, content=found.content) if keep_content else labels
+
+
+def labels_of(
+    path: Path, found: Found, images: str | Path = "", category: str = "", problems: Problems = STOP
+) -> Labels:
+    """`read_labels` of a file that was recognised already."""
     folder = Path(images) if images else None
     if folder is not None and not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected the photos of {path}")
-    form, content = recognise(path, problems)
+    form, content = expect_annotations(path, found)
     if form == "COCO":
-        labels = read_coco(path, folder, content, category, problems)
-    elif category:
+        return read_coco(path, folder, content, category, problems)
+    if category:
         raise InputError(f"{path}: a file of {form} has no categories; leave out the category {category!r}")
-    else:
-        labels = READERS[form](path, folder, content, problems)
-    return replace(labels, content=content) if keep_content else labels
+    return READERS[form](path, folder, content, problems)
 
 
 def read_skeleton(path: str | Path) -> Skeleton:
@@ -71,7 +82,7 @@ def read_skeleton(path: str | Path) -> Skeleton:
         InputError: the format is unknown or the file is damaged.
     """
     path = Path(path)
-    form, content = recognise(path)
+    form, content = expect_annotations(path, recognise(path))
     if form == "COCO":
         field(path, content, "categories", "the file")
         return read_joints(path, content).skeleton
@@ -84,7 +95,14 @@ def read_skeleton(path: str | Path) -> Skeleton:
 
 def recognised(path: Path) -> Any:
     """The content of an annotation file: a dict for COCO format (OCHuman's is made so), a list for MPII's, ..."""
-    return recognise(path).content
+    return expect_annotations(path, recognise(path)).content
+
+
+def expect_annotations(path: Path, found: Found) -> Found:
+    """What a file was recognised as; raises InputError for boxes and results."""
+    if found.form in PREDICTIONS:
+        raise InputError(f"{path}: holds {found.form}, expected annotations; give the file with the truth here")
+    return found
 
 
 def recognise(path: Path, problems: Problems = STOP) -> Found:
@@ -107,8 +125,7 @@ def recognise(path: Path, problems: Problems = STOP) -> Found:
         if "center" in content[0]:
             return Found("MPII", content)
         if "image_id" in content[0]:
-            what = "keypoint results" if "keypoints" in content[0] else "detected boxes"
-            raise InputError(f"{path}: holds {what}, expected annotations; give the file with the truth here")
+            return Found(PREDICTIONS["keypoints" in content[0]], content)
     raise InputError(
         f"{path}: neither COCO format (images, annotations, categories) nor MPII's or OCHuman's own was found in it"
     )

@@ -88,7 +88,7 @@ def coco_truth(labels: Labels) -> dict[str, Any] | None:
     They come from the file, not from the labels, because the published figures go by its boxes and areas unchanged.
     """
     content = recognised(labels.path) if labels.content is None else labels.content
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or "annotations" not in content:
         return None
     category, photos = labels.category_id, {photo.image_id for photo in labels.photos}
     people = [
