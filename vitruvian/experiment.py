@@ -23,12 +23,15 @@ class Dataset:
     """What is trained on and what is scored meanwhile.
 
     Attributes:
-        path: annotation file to train on.
+        path: annotation file to train on, or "synthetic": people who are drawn as training goes on.
         images: folder of its photos; empty: the usual places beside the file.
         val_path: annotation file that is scored while training; empty: none.
         val_images: folder of its photos.
         detections: COCO detection file with the boxes to score; empty: the annotated boxes.
-        limit: only the first so many people of `path`; 0: all.
+        limit: only the first so many people of `path`; 0: all, of synthetic ones 10,000 an epoch.
+        synthetic: share of an epoch's samples that are synthetic people, beside all those of `path`.
+        poses: motion capture (.npz) that synthetic people are posed by; empty: the poses that come with the package.
+        backgrounds: folder of photos that stand behind synthetic people; empty: drawn backgrounds.
     """
 
     path: str = ""
@@ -37,9 +40,13 @@ class Dataset:
     val_images: str = ""
     detections: str = ""
     limit: int = 0
+    synthetic: float = 0.0
+    poses: str = ""
+    backgrounds: str = ""
 
     def __post_init__(self) -> None:
         expect(self.limit >= 0, "limit", self.limit, "0 or more")
+        expect(0 <= self.synthetic < 1, "synthetic", self.synthetic, "a share from 0 to below 1")
 
 
 @dataclass(frozen=True)

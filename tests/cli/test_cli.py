@@ -219,7 +219,7 @@ def test_help_of_a_recipe_has_its_docstring_and_its_defaults(capsys: Capture) ->
     assert "SAR, HRNet-W48 without deconvolution" in text
     assert "--training.batch-size INTEGER samples in one step of one process. (default: 36)" in text
     assert "--method.deconv-channels INTEGER [INTEGER ...]" in text
-    assert "--data TEXT, --dataset.path TEXT annotation file to train on." in text
+    assert '--data TEXT, --dataset.path TEXT annotation file to train on, or "synthetic": people' in text
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,8 @@ def test_a_preview_looks_at_few_photos(experiment: Experiment, labels: Labels, m
 
 
 def test_a_picture_shows_truth_beside_prediction(labels: Labels, method: Method) -> None:
-    sheet = picture(method, labels)
+    sheet = picture(method, PersonCrops(labels, method.config.framing))
     assert sheet.dtype == np.uint8
     assert sheet.shape[1] > sheet.shape[0] * 4 / PICTURED
-    few = picture(method, replace(labels, photos=labels.photos[:2]))
+    few = picture(method, PersonCrops(replace(labels, photos=labels.photos[:2]), method.config.framing))
     assert few.shape[0] < sheet.shape[0] / 2

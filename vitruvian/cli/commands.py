@@ -177,11 +177,14 @@ def with_joints(experiment: Experiment, whose: str, recipe: str) -> Experiment:
     from dataclasses import replace
 
     from vitruvian.data.reading import read_skeleton
+    from vitruvian.data.synthetic import SYNTHETIC
     from vitruvian.skeletons import joint_difference
 
     path, own = experiment.dataset.path, experiment.skeleton
     if not path:
         raise InputError("which data? give the annotation file to train on: --data FILE")
+    if path == SYNTHETIC:
+        return experiment
     skeleton = read_skeleton(path)
     different = joint_difference(skeleton, own)
     if not different:

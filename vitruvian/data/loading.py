@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from vitruvian.errors import InputError
 from vitruvian.geometry import Framing, box_matrix, from_reduced, invert, reach, reduction_for, transform_people
 from vitruvian.images import image_size, read_image, warp
 from vitruvian.sample import Batch, People, Photo, Sample
+from vitruvian.skeletons import Skeleton
 
 Key = tuple[int, int]  # (epoch, index): all that a training sample depends on, beside the run's seed
 
@@ -44,8 +46,17 @@ class PersonCrops(Dataset):
         ]
         self.places = chosen[:limit] if limit else chosen  # (photo, person) of each sample
 
+    @property
+    def skeleton(self) -> Skeleton:
+        """The joints of the labels."""
+        return self.labels.skeleton
+
     def __len__(self) -> int:
         return len(self.places)
+
+    def plain(self) -> PersonCrops:
+        """The same people without augmentation."""
+        return PersonCrops(self.labels, self.framing)
 
     def __getitem__(self, key: Key) -> Sample:
         epoch, index = key
@@ -176,7 +187,7 @@ def alike(parts: Sequence[np.ndarray | None], counts: Sequence[int]) -> list[np.
     return filled
 
 
-def make_loader(dataset: Dataset, batches: Sampler, workers: int, pin_memory: bool = False) -> DataLoader:
+def make_loader(dataset: Any, batches: Sampler, workers: int, pin_memory: bool = False) -> DataLoader:
     """A loader of `Batch`es in `workers` processes; 0 loads in this one."""
     if workers:
         import cv2

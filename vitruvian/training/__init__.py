@@ -21,10 +21,13 @@ from vitruvian import checkpoints
 from vitruvian.data.labels import Labels, left_out, why_nobody
 from vitruvian.data.loading import EpochBatches, PersonCrops
 from vitruvian.data.reading import read_labels
+from vitruvian.data.synthetic import SYNTHETIC, SyntheticPeople
+from vitruvian.data.synthetic.crops import Crops, MixedCrops, SyntheticCrops
 from vitruvian.devices import choose_device
 from vitruvian.errors import InputError
 from vitruvian.experiment import Experiment, Method
 from vitruvian.files import write_atomically
+from vitruvian.images import list_images
 from vitruvian.methods import build, build_empty
 from vitruvian.runs import RUN, write_run
 from vitruvian.skeletons import joint_difference
@@ -83,7 +86,7 @@ def train(
     )
     if not batches.batches_per_epoch:
         raise InputError(
-            f"{crops.labels.path}: {len(crops)} people do not fill one step of {processes * machines} x "
+            f"{experiment.dataset.path}: {len(crops)} people do not fill one step of {processes * machines} x "
             f"training.batch_size {experiment.training.batch_size}; lower it"
         )
     if state:
@@ -167,7 +170,7 @@ def stop_on_signals(loop: Loop) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def read_data(experiment: Experiment) -> tuple[PersonCrops, Labels | None]:
+def read_data(experiment: Experiment) -> tuple[Crops, Labels | None]:
     """The training samples, and the labels to score on where there are any.
 
     Raises InputError when nobody can be learnt from, or the joints are not those of the experiment.
@@ -175,13 +178,7 @@ def read_data(experiment: Experiment) -> tuple[PersonCrops, Labels | None]:
     dataset = experiment.dataset
     if not dataset.path:
         raise InputError("dataset.path is empty; give the annotation file to train on (--data FILE)")
-    labels = read_labels(dataset.path, dataset.images)
-    crops = PersonCrops(labels, experiment.method.framing, experiment.augmentation, experiment.seed, dataset.limit)
-    if not len(crops):
-        raise InputError(
-            f"{labels.path}: nobody in it has a labelled joint and a box, there is nothing to learn from: "
-            + why_nobody(labels)
-        )
+    labels = None if dataset.path == SYNTHETIC else read_labels(dataset.path, dataset.images)
     val = read_labels(dataset.val_path, dataset.val_images, keep_content=True) if dataset.val_path else None
     for one in (labels, val):
         different = joint_difference(one.skeleton, experiment.skeleton) if one else ""
@@ -191,9 +188,29 @@ def read_data(experiment: Experiment) -> tuple[PersonCrops, Labels | None]:
                 f"learns the {experiment.skeleton.num_joints} of {experiment.skeleton.name!r} ({different}); choose "
                 "data with the same joints in the same order"
             )
+    if labels is None:
+        return synthetic_crops(experiment, dataset.limit or 10_000), val
+    crops = PersonCrops(labels, experiment.method.framing, experiment.augmentation, experiment.seed, dataset.limit)
+    if not len(crops):
+        raise InputError(
+            f"{labels.path}: nobody in it has a labelled joint and a box, there is nothing to learn from: "
+            + why_nobody(labels)
+        )
+    for one in (labels, val):
         if one and rank() == 0 and (line := left_out(one)):
             print(line)
-    return crops, val
+    if not dataset.synthetic:
+        return crops, val
+    beside = round(len(crops) * dataset.synthetic / (1 - dataset.synthetic))
+    return MixedCrops(crops, synthetic_crops(experiment, beside)), val
+
+
+def synthetic_crops(experiment: Experiment, per_epoch: int) -> SyntheticCrops:
+    """Synthetic people with the joints and the augmentation of an experiment."""
+    dataset = experiment.dataset
+    photos = tuple(list_images([dataset.backgrounds])[0]) if dataset.backgrounds else ()
+    people = SyntheticPeople(experiment.skeleton, experiment.seed, dataset.poses, photos)
+    return SyntheticCrops(people, experiment.method.framing, experiment.augmentation, per_epoch)
 
 
 def starting_method(experiment: Experiment, from_state: bool) -> Method:

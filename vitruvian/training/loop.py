@@ -15,6 +15,7 @@ from torch import Tensor
 from vitruvian import checkpoints
 from vitruvian.data.labels import Labels
 from vitruvian.data.loading import EpochBatches, EpochStream, PersonCrops, RemainingBatches, make_loader
+from vitruvian.data.synthetic.crops import Crops
 from vitruvian.errors import InputError
 from vitruvian.experiment import Experiment, Method
 from vitruvian.sample import Batch
@@ -49,7 +50,7 @@ class Loop(lightning.LightningModule):
         self,
         method: Method,
         experiment: Experiment,
-        crops: PersonCrops,
+        crops: Crops,
         batches: EpochBatches,
         val: Labels | None,
         folder: Path,
@@ -60,7 +61,8 @@ class Loop(lightning.LightningModule):
         self.method, self.experiment, self.options = method, experiment, experiment.training
         self.crops, self.batches, self.val, self.folder, self.state = crops, batches, val, folder, state
         self.step, self.steps_per_epoch = state["step"] if state else 0, batches.batches_per_epoch
-        self.annotations = content_hash(crops.labels.path)
+        self.annotations = content_hash(experiment.dataset.path)
+        self.pictured = PersonCrops(val, method.config.framing) if val else crops.plain()
         self.average: Average | None = None
         self.unread = UnreadLosses()
         self.read_at = time.monotonic()
@@ -276,7 +278,7 @@ class Loop(lightning.LightningModule):
         if self.average:
             method.load_state_dict(self.average.state_dict())
         method.eval()
-        logs.picture(epoch, validation.picture(method, self.val or self.crops.labels))
+        logs.picture(epoch, validation.picture(method, self.pictured))
         rows = logs.scored()
         due = epoch == 0 or epoch % options.score_every == 0 or epoch == options.epochs
         if self.val is None or not due or any(int(row["epoch"]) == epoch for row in rows):

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from vitruvian.data.synthetic import SYNTHETIC
 from vitruvian.errors import InputError
 from vitruvian.experiment import Experiment
 from vitruvian.files import make_folder, write_atomically
@@ -86,6 +87,8 @@ def find_state(output: Path, experiment: Experiment) -> dict[str, Any] | None:
 
 def content_hash(path: str | Path) -> str:
     """What tells a file from others with another content, wherever it lies; raises InputError for one not there."""
+    if path == SYNTHETIC:
+        return SYNTHETIC
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

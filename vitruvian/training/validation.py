@@ -10,12 +10,14 @@ import torch
 
 from vitruvian.data.boxes import read_boxes
 from vitruvian.data.labels import Labels, trainable
-from vitruvian.data.loading import PersonCrops, collate
+from vitruvian.data.loading import collate
+from vitruvian.data.synthetic.crops import Crops
 from vitruvian.draw import as_poses, contact_sheet, draw_poses, enlarge
 from vitruvian.evaluation import evaluate
 from vitruvian.experiment import Experiment, Method, View
 from vitruvian.prediction.networks import NetworkPredictor
 from vitruvian.sample import Poses, Sample
+from vitruvian.skeletons import Skeleton
 
 PICTURED = 6
 """Samples in a picture."""
@@ -48,9 +50,8 @@ def score(
     return {name: value for name, value in figures.items() if isinstance(value, float)}
 
 
-def picture(method: Method, labels: Labels) -> np.ndarray:
-    """A sheet (H, W, 3) uint8 RGB of a few people spread over `labels`, the truth beside the prediction."""
-    crops = PersonCrops(labels, method.config.framing)
+def picture(method: Method, crops: Crops) -> np.ndarray:
+    """A sheet (H, W, 3) uint8 RGB of a few people spread over `crops`, the truth beside the prediction."""
     chosen = np.linspace(0, len(crops) - 1, min(PICTURED, len(crops))).round().astype(int)
     samples = [crops[0, int(index)] for index in chosen]
     with torch.inference_mode():
@@ -60,12 +61,12 @@ def picture(method: Method, labels: Labels) -> np.ndarray:
     for i, sample in enumerate(samples):
         points, joint_scores, scores = (tensor[i].float().cpu().numpy() for tensor in decoded)
         for poses, what in ((as_poses(sample.people), "truth"), (Poses(points, joint_scores, scores), "prediction")):
-            images.append(drawing(sample, poses, labels))
+            images.append(drawing(sample, poses, method.skeleton))
             captions.append(f"{sample.image_id} {what}")
     return contact_sheet(images, columns=4, captions=captions, tile=TILE)
 
 
-def drawing(sample: Sample, poses: Poses, labels: Labels) -> np.ndarray:
+def drawing(sample: Sample, poses: Poses, skeleton: Skeleton) -> np.ndarray:
     """One crop with its poses, large enough to see them."""
     image, larger = enlarge(sample.image, poses, TILE)
-    return draw_poses(image, larger, labels.skeleton, threshold=0.0)
+    return draw_poses(image, larger, skeleton, threshold=0.0)
