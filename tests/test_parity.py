@@ -30,9 +30,7 @@ NOT_BUILT = {
         "inference instance_suppression losses network oks_assignment pipeline preprocess targets train_step "
         "training_sample upper_bound warped_pictures"
     ),
-    "sar": (
-        "dekr_decode dekr_network dekr_targets_loss h36m_evaluation h36m_targets rle_official_h36m rle_official_loss_3d"
-    ),
+    "sar": "dekr_decode dekr_network dekr_targets_loss",
     "tcformer": (
         "backbone_forward classify ctm ctm_topk decode dpc_knn flops grad_backbone grid_block hmr_head "
         "local_dpc_knn loss merge_tokens mta mta_gather target tc_block token_conv token_downup "

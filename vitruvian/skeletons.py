@@ -339,6 +339,19 @@ H36M_18 = _build(  # as the regression methods learn it: the middle of the shoul
     " ".join((*H36M.joints, "mid_shoulder")),
     "0-4 4-5 5-6 0-1 1-2 2-3 0-7 7-8 8-9 9-10 8-17 17-11 11-12 12-13 17-14 14-15 15-16",
 )
+MESH_24 = _build(  # what body models are scored on: LSP's joints, those of other data sets, a face
+    "mesh_24",
+    " ".join(LSP.joints) + " pelvis thorax spine jaw head nose left_eye right_eye left_ear right_ear",
+    "0-1 1-2 2-14 14-3 3-4 4-5 14-16 16-15 15-12 12-13 15-8 8-7 7-6 15-9 9-10 10-11 12-17 19-20 19-21 20-22 21-23",
+)
+SMPL_24 = _build(
+    "smpl_24",
+    "pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot "
+    "neck left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist "
+    "left_hand right_hand",
+    "0-1 0-2 0-3 1-4 2-5 3-6 4-7 5-8 6-9 7-10 8-11 9-12 9-13 9-14 12-15 13-16 14-17 16-18 17-19 18-20 19-21 20-22 "
+    "21-23",
+)
 MPI_INF_3DHP = _build(
     "mpi_inf_3dhp",
     "head_top neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip "
@@ -499,6 +512,8 @@ SKELETONS: dict[str, Skeleton] = {
     "lspet": LSP,
     "h36m": H36M,
     "h36m_18": H36M_18,
+    "mesh_24": MESH_24,
+    "smpl_24": SMPL_24,
     "mpi_inf_3dhp": MPI_INF_3DHP,
     "jhmdb": JHMDB,
     "aic": AIC,

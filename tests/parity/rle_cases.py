@@ -38,12 +38,14 @@ def tensors(case) -> dict[str, Tensor]:
 
 
 def skeleton_of(case) -> Skeleton:
-    """As many joints as the case has, with its mirror."""
+    """As many joints as the case has, with its mirror; in space the first one is the root."""
+    in_space = case.config.get("dims", 2) == 3
     count = case.config["num_keypoints"]
     mirror = list(case.config.get("flip_indices", range(count)))
     for left, right in case.config.get("joint_pairs", ()):
         mirror[left], mirror[right] = right, left
-    return Skeleton("case", tuple(f"joint {i}" for i in range(count)), (), tuple(mirror), (0.08,) * count)
+    names = ["root" if in_space else "joint 0", *(f"joint {i}" for i in range(1, count))]
+    return Skeleton("case", tuple(names), (), tuple(mirror), (0.08,) * count)
 
 
 def config_of(case, **changes) -> Config:
@@ -128,32 +130,41 @@ def authors_form(case, **changes) -> Config:
     return config_of(case, form="authors", **changes)
 
 
-def rle_official_loss_2d(case) -> None:
+def centred(method: RLE, points: Tensor) -> Tensor:
+    """Points (..., 2 or 3) in fractions as the authors count x and y: from the middle of the input."""
+    return torch.cat([points[..., :2] - method.head.CENTRE, points[..., 2:]], -1)
+
+
+def rle_official_loss(case) -> None:
     """The authors' head and loss: value, terms and gradients."""
-    given, size = tensors(case), len(case.inputs["feat"])
-    method = on_features(case, authors_form(case), case.inputs["feat"].shape[1])
-    labels = given["target"].reshape(size, -1, 2) + method.head.CENTRE
-    flags = given["weight"].reshape(size, -1, 2)
+    given, size, axes = tensors(case), len(case.inputs["feat"]), case.config.get("dims", 2)
+    in_space = {"depth_range": 2000.0} if axes == 3 else {}
+    method = on_features(case, authors_form(case, **in_space), case.inputs["feat"].shape[1])
+    labels = given["target"].reshape(size, -1, axes)
+    labels = torch.cat([labels[..., :2] + method.head.CENTRE, labels[..., 2:]], -1)
+    flags = given["weight"].reshape(size, -1, axes)
     assert torch.equal(flags[..., 0], flags[..., 1]), "x and y have different weights, which no keypoint here has"
     features = given["feat"].requires_grad_()
-    targets = Targets(labels, flags[..., 0])
+    targets = Targets(labels, flags[..., 0] if axes == 2 else flags)
     maps = method(features, None, targets)
-    case.compare("pred_jts", maps.points - method.head.CENTRE)
+    case.compare("pred_jts", centred(method, maps.points))
     case.compare("sigma", maps.sigma_logits.sigmoid())
     with torch.no_grad():
         errors = standardised_errors(maps.points, maps.sigma_logits, labels)
-        case.compare("nf_loss", nn.functional.logsigmoid(maps.sigma_logits) - method.flow(errors)[..., None])
+        log_phi = method.log_phi(errors, targets)
+        case.compare("nf_loss", nn.functional.logsigmoid(maps.sigma_logits) - log_phi[..., None])
         case.compare("log_q", negative_log_density(errors, maps.sigma_logits, "laplace", "authors"))
     loss = sum(method.loss(maps, targets).values())
     case.compare("loss", loss)
     compare_gradients(case, method, loss, features)
 
 
-def rle_official_coco(case) -> None:
-    """The authors' whole network, flip test, and the way back to the photo."""
+def rle_official_network(case) -> None:
+    """The authors' whole network, flip test, and the way back to the photo; in space depths count from joint 0."""
     state = case.state_dict()
     depth = {16: 50, 33: 101, 50: 152}[sum(name.endswith(".bn3.weight") for name in state)]
-    config = authors_form(case, backbone=BackboneConfig(f"resnet{depth}"))
+    in_space = {"depth_range": 2000.0} if case.config.get("dims", 2) == 3 else {}
+    config = authors_form(case, backbone=BackboneConfig(f"resnet{depth}"), **in_space)
     method = RLE(config, skeleton_of(case)).eval()
     load(method, state)
     image = tensors(case)["image"]
@@ -163,15 +174,17 @@ def rle_official_coco(case) -> None:
         maps = method(image)
         both = method.predict(views)
     plain = method.decode(maps)
-    case.compare("pred_jts", maps.points - method.head.CENTRE)
+    axes = np.array(method.axes)
+    case.compare("pred_jts", centred(method, plain.points[:, 0] / torch.from_numpy(axes)))
     case.compare("sigma", maps.sigma_logits.sigmoid())
     case.compare("maxvals", plain.joint_scores[:, 0, :, None])
     size = config.framing.size
     points, scores = both.points[:, 0].numpy(), both.joint_scores[:, 0]
-    case.compare("pred_jts_flip_test", points / size - method.head.CENTRE)
+    case.compare("pred_jts_flip_test", centred(method, torch.from_numpy(points / axes)))
     case.compare("maxvals_flip_test", scores[..., None])
     matrices = [np.linalg.inv(box_matrix(box, Framing(size=size, padding=1.0))) for box in case.inputs["boxes"]]
-    case.compare("keypoints", np.stack([transform_points(p, m) for p, m in zip(points.astype(float), matrices)]))
+    in_photo = np.stack([transform_points(p, m) for p, m in zip(points.astype(float), matrices)])
+    case.compare("keypoints", in_photo / [1, 1, *axes[2:]])
     case.compare("scores", scores[..., None])
     case.compare("instance_score_terms", scores.mean(1) + scores.amax(1))
 
@@ -227,7 +240,9 @@ def batch_of(points: Tensor, visible: Tensor, size: tuple[int, int]) -> Batch:
 CASES = {
     ("sar", "rle_loss"): rle_loss,
     ("sar", "rle_predict"): rle_predict,
-    ("sar", "rle_official_coco"): rle_official_coco,
-    ("sar", "rle_official_loss_2d"): rle_official_loss_2d,
+    ("sar", "rle_official_coco"): rle_official_network,
+    ("sar", "rle_official_h36m"): rle_official_network,
+    ("sar", "rle_official_loss_2d"): rle_official_loss,
+    ("sar", "rle_official_loss_3d"): rle_official_loss,
     ("sar", "rle_official_targets"): rle_official_targets,
 }

@@ -7,15 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vitruvian.checkpoints.foreign import read_foreign
 from vitruvian.data.coco import read_coco, read_joints
 from vitruvian.data.cofw import landmarks_key, read_cofw
 from vitruvian.data.faces import SKELETONS as FACES
 from vitruvian.data.faces import face_columns, point_files, read_face_table, read_points, read_pts, read_wflw, text_rows
+from vitruvian.data.h36m import is_h36m_arrays, is_h36m_json, read_arrays, read_json_form
 from vitruvian.data.labels import STOP, Labels, Problems, field, read_json
 from vitruvian.data.lsp import read_lsp
 from vitruvian.data.matlab import read_mat
 from vitruvian.data.mpii import read_mpii
 from vitruvian.data.ochuman import is_ochuman, ochuman_to_coco
+from vitruvian.data.three_dpw import is_list, is_sequence, read_list, read_sequence
 from vitruvian.errors import InputError
 from vitruvian.skeletons import COFW, LSP, MPII, WFLW, Skeleton
 
@@ -90,7 +93,8 @@ def read_skeleton(path: str | Path) -> Skeleton:
         return face_columns(path, content)[0]
     if form == "300W points":
         return FACES.get(len(read_pts(content[0]))) or read_points(path, None, content).skeleton
-    return {"MPII": MPII, "WFLW list": WFLW, "COFW": COFW, "LSP": LSP}[form]
+    known = {"MPII": MPII, "WFLW list": WFLW, "COFW": COFW, "LSP": LSP}
+    return known[form] if form in known else READERS[form](path, None, content, STOP).skeleton
 
 
 def recognised(path: Path) -> Any:
@@ -114,11 +118,15 @@ def recognise(path: Path, problems: Problems = STOP) -> Found:
         return Found("WFLW list" if kind == ".txt" else "face table", text_rows(path))
     if kind == ".mat":
         return in_matlab(path)
+    if kind in (".npz", ".pkl"):
+        return in_space(path)
     if kind == ".pts":
         raise InputError(f"{path}: the points of one photo; give the folder {path.parent}, which has them all")
     content = read_json(path, "an annotation file")
     if is_ochuman(content):
         return Found("COCO", ochuman_to_coco(path, content, problems=problems))
+    if is_h36m_json(content):
+        return Found("Human3.6M", content)
     if isinstance(content, dict) and "annotations" in content:
         return Found("COCO", content)
     if isinstance(content, list) and content and isinstance(content[0], dict):
@@ -128,6 +136,22 @@ def recognise(path: Path, problems: Problems = STOP) -> Found:
             return Found(PREDICTIONS["keypoints" in content[0]], content)
     raise InputError(
         f"{path}: neither COCO format (images, annotations, categories) nor MPII's or OCHuman's own was found in it"
+    )
+
+
+def in_space(path: Path) -> Found:
+    """What a .npz or .pkl with joints in space is recognised as; no object in it is unpickled."""
+    content = read_foreign(path)
+    if is_sequence(content):
+        return Found("3DPW", content)
+    if isinstance(content, dict) and is_h36m_arrays(content):
+        return Found("Human3.6M arrays", content)
+    if isinstance(content, dict) and is_list(content):
+        return Found("list of bodies", content)
+    keys = ", ".join(map(str, list(content)[:8])) if isinstance(content, dict) else f"a {type(content).__name__}"
+    raise InputError(
+        f"{path}: holds {keys or 'nothing'}, expected imgname, center, scale, part and S (Human3.6M) or a sequence of "
+        "3DPW (jointPositions, cam_poses, cam_intrinsics)"
     )
 
 
@@ -166,5 +190,9 @@ READERS: dict[str, Reader] = {
     "300W points": read_points,
     "COFW": read_cofw,
     "LSP": read_lsp,
+    "Human3.6M": read_json_form,
+    "Human3.6M arrays": read_arrays,
+    "3DPW": read_sequence,
+    "list of bodies": read_list,
 }
 """The reader of each format but COCO's, which has categories too."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from vitruvian.data.h36m import has_camera_joints
 from vitruvian.data.labels import Labels, field, numbers, read_json, trainable
 from vitruvian.data.reading import recognised
 from vitruvian.errors import InputError
@@ -88,7 +89,7 @@ def coco_truth(labels: Labels) -> dict[str, Any] | None:
     They come from the file, not from the labels, because the published figures go by its boxes and areas unchanged.
     """
     content = recognised(labels.path) if labels.content is None else labels.content
-    if not isinstance(content, dict) or "annotations" not in content:
+    if not isinstance(content, dict) or "annotations" not in content or has_camera_joints(content):
         return None
     category, photos = labels.category_id, {photo.image_id for photo in labels.photos}
     people = [

@@ -265,7 +265,7 @@ def person3d() -> Experiment:
 
     vitruvian train sar/person3d --data synthetic
 
-    Joints have a depth within a metre of the pelvis, beside their places in the photo. 0.86 M parameters: 1.8 MB after
+    Joints have a depth within a metre of the pelvis, beside their places in the photo. 0.90 M parameters: 1.8 MB after
     `vitruvian shrink`.
 
     Published: this is not a row of the paper.
