@@ -12,7 +12,6 @@ from vitruvian.heatmaps import (
     draw_discs_and_offsets,
     draw_gaussians,
     find_peaks,
-    hard_keypoint_loss,
     map_loss,
     read_at,
     refine_dark,
@@ -338,12 +337,3 @@ def test_nothing_waits_for_the_device():
         read_at(maps, points[:, :, None])
         unmirror_points(points, mirror, x_sum=16)
         map_loss(maps, maps, visible)
-
-
-def test_hard_keypoint_loss_learns_from_the_worst():
-    maps, target = torch.zeros(2, 3, 4, 5), torch.zeros(2, 3, 4, 5)
-    maps[0, :, 0, 0] = torch.tensor([1.0, 2, 3])
-    maps[1, :, 0, 0] = torch.tensor([5.0, 0, 4])
-    weights = torch.tensor([[1.0, 1, 1], [0, 1, 1]])
-    loss = hard_keypoint_loss(maps, target, weights, hardest=2)
-    torch.testing.assert_close(loss, torch.tensor((4 + 9 + 16 + 0) / 20 / 4))

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "vitruvian"
 ORDER = [
     "errors",
     "files",
+    "signals",
     "skeletons",
     "sample",
     "geometry",

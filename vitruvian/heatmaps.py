@@ -347,16 +347,3 @@ def unmirror_points(points: Tensor, mirror: Tensor, x_sum: float) -> Tensor:
 def map_loss(maps: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     """Squared difference of maps and target (..., K, H, W), times weights (..., K), mean over every cell."""
     return (weights[..., None, None] * (maps - target).square()).mean()
-
-
-def hard_keypoint_loss(maps: Tensor, target: Tensor, weights: Tensor, hardest: int) -> Tensor:
-    """`map_loss` of so many keypoints of each person, those with the largest loss (online hard keypoint mining).
-
-    Args:
-        maps: (B, K, H, W).
-        target: (B, K, H, W).
-        weights: (B, K).
-        hardest: how many of the K.
-    """
-    losses = (weights[..., None, None] * (maps - target).square()).mean((-1, -2))
-    return losses.topk(hardest, -1, sorted=False).values.mean()

@@ -53,8 +53,9 @@ def read_header(data: Data) -> Header:
 def damage(data: Data, kind: str) -> str:
     """Why the file of format `kind` cannot be whole, or "": decoders fill what is missing with grey, in silence.
 
-    Bytes that were overwritten within a JPEG's scan are not found: it has no checksums, and long runs of zeros, as a
-    bad disk leaves them, also stand for the flat parts of good photos.
+    Bytes that were overwritten within a JPEG's scan are not found: it has no checksums, long runs of zeros, as a bad
+    disk leaves them, also stand for the flat parts of good photos, and decoders complain, if at all, on the standard
+    error of the whole process and not to whoever reads the photo.
     """
     if kind == "JPEG" and data[-2:] != b"\xff\xd9":
         # The end may be followed by anything; a thumbnail before the scan has an end of its own.

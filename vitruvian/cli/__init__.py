@@ -6,15 +6,15 @@ import errno
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from io import TextIOWrapper
 
 from vitruvian.cli.commands import import_command, list_command, predict_command, shrink_command, train_command
 from vitruvian.cli.data import data_command
 from vitruvian.cli.evaluate import evaluate_command
 from vitruvian.errors import InputError, nearest_name
+from vitruvian.signals import handled
 
 
 class Stopped(KeyboardInterrupt):
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may be no text
     try:
-        with stop_on_signals():
+        with stopped_by_signals():
             return complaining(list(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt as interrupt:
         print("vitruvian:", str(interrupt) or "interrupted", file=sys.stderr)
@@ -66,8 +66,7 @@ def complaining(arguments: list[str]) -> int:
         return 2
 
 
-@contextmanager
-def stop_on_signals() -> Iterator[None]:
+def stopped_by_signals() -> AbstractContextManager[None]:
     """Meanwhile the signals that would end the program at once raise Stopped, unless somebody else takes them."""
 
     def stop(number: int, frame: object) -> None:
@@ -75,16 +74,7 @@ def stop_on_signals() -> Iterator[None]:
         raise Stopped(number)
 
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    own = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    if threading.current_thread() is not threading.main_thread():
-        own = []
-    for number in own:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number in own:
-            signal.signal(number, signal.SIG_DFL)
+    return handled([number for number in numbers if signal.getsignal(number) is signal.SIG_DFL], stop)
 
 
 def output_is_broken() -> bool:

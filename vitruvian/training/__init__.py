@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import os
 import shutil
 import signal
-import threading
 import warnings
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -30,6 +28,7 @@ from vitruvian.files import write_atomically
 from vitruvian.images import list_images
 from vitruvian.methods import build, build_empty
 from vitruvian.runs import RUN, write_run
+from vitruvian.signals import handled
 from vitruvian.skeletons import joint_difference
 from vitruvian.training.optimisation import parameter_groups
 from vitruvian.training.state import BEST, LAST, STATE, check_place, find_state, prepare_folder, scored
@@ -123,7 +122,7 @@ def fit(loop: Loop, device: str, processes: int, machines: int, deterministic: b
 
     kind, _, index = device.partition(":")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), stop_on_signals(loop):
+    with warnings.catch_warnings(), stopping_after_the_step(loop):
         warnings.filterwarnings("ignore", module=r"lightning\.")
         trainer = lightning.Trainer(
             accelerator="gpu" if kind == "cuda" else "cpu",
@@ -149,25 +148,16 @@ def fit(loop: Loop, device: str, processes: int, machines: int, deterministic: b
             loop.close()
 
 
-@contextlib.contextmanager
-def stop_on_signals(loop: Loop) -> Iterator[None]:
+def stopping_after_the_step(loop: Loop) -> AbstractContextManager[None]:
     """Meanwhile the first Ctrl-C or SIGTERM asks the loop to stop after its step, and the second one ends at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    def ask(number: int, frame: Any) -> None:
+    def ask(number: int, frame: object) -> None:
         if loop.asked or loop.looking:
             loop.asked = True
             raise KeyboardInterrupt
         loop.asked = True
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return handled((signal.SIGINT, signal.SIGTERM), ask)
 
 
 def read_data(experiment: Experiment) -> tuple[Crops, Labels | None]:
