@@ -73,7 +73,8 @@ class Training:
         score_every: epochs between two scorings.
         save_every: steps between two saved states, beside the one at each end of an epoch; 0: none between.
         start_from: checkpoint whose weights training starts from; empty: the method's own initialisation.
-        metric: what the best checkpoint is best in; "box_pck@0.1" is for what is neither body nor face.
+        metric: what the best checkpoint is best in; "box_pck@0.1" is for what is neither body nor face; of MPJPE and
+            PA-MPJPE, mm in space, the least is best.
     """
 
     epochs: int = 210
@@ -95,7 +96,7 @@ class Training:
     score_every: int = 10
     save_every: int = 0
     start_from: str = ""
-    metric: Literal["AP", "torso_pck@0.2", "PCKh@0.5", "box_pck@0.1"] = "AP"
+    metric: Literal["AP", "torso_pck@0.2", "PCKh@0.5", "box_pck@0.1", "MPJPE", "PA-MPJPE"] = "AP"
 
     def __post_init__(self) -> None:
         least = dict.fromkeys(("epochs", "batch_size", "accumulate", "score_every"), 1)

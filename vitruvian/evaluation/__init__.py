@@ -174,6 +174,9 @@ def photo_records(
     # A thousandth of a pixel and a millionth of a score are far below what any metric can tell.
     triples = np.concatenate([points.round(3), poses.joint_scores[..., None].astype(np.float64).round(6)], -1)
     values = [fields_of(pose, labels.skeleton) for pose in triples.reshape(len(triples), -1).tolist()]
+    if poses.keypoints.shape[2] == 3:
+        for value, depths in zip(values, poses.keypoints[..., 2].astype(np.float64).round(2).tolist()):
+            value["depths"] = depths
     records: dict[int, dict[str, Any]] = {}
     for index in kept.tolist():
         record = {"image_id": people.photo.image_id, "category_id": labels.category_id}

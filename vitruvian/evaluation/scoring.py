@@ -13,6 +13,7 @@ from vitruvian.data.h36m import has_camera_joints
 from vitruvian.data.labels import Labels, field, numbers, read_json, trainable
 from vitruvian.data.reading import recognised
 from vitruvian.errors import InputError
+from vitruvian.evaluation.space import depth_figures, left_out_line, own_depths, space_rows
 from vitruvian.metrics.coco import CROWD_LEVELS, FIGURES, evaluate_coco, evaluate_crowdpose
 from vitruvian.metrics.nme import EYES, eye_distance, longer_side, nme
 from vitruvian.metrics.pck import mean_of_known, pckh, size_pck, torso_pck
@@ -66,7 +67,9 @@ def score_results(results_path: str | Path, labels: Labels, pckh_way: PckhWay = 
     if truth is not None:
         figures |= similarity_figures(truth, path, labels)
     if any("annotation_id" in record for record in results):
-        figures |= person_figures(labels, counted, own_predictions(path, results, labels), pckh_way)
+        points = own_predictions(path, results, labels)
+        figures |= person_figures(labels, counted, points, pckh_way)
+        figures |= depth_figures(labels, counted, own_depths(path, list(own_records(path, results)), points))
     return figures
 
 
@@ -213,7 +216,7 @@ def missing_figures(figures: dict[str, Any], labels: Labels) -> list[str]:
         return ["no PCK: it is of people whose own boxes were looked into"]
     if "PCKh" not in figures and labels.skeleton.joints == MPII.joints:
         return [f"no PCKh: the sizes of the heads are missing; put gt_{labels.path.stem}.mat beside {labels.path}"]
-    return []
+    return left_out_line(figures)
 
 
 def without_nan(value: Any) -> Any:
@@ -254,6 +257,8 @@ def figures_table(figures: dict[str, Any]) -> str:
         means = (figures["PCKh@0.5"], figures["PCKh@0.1"], figures["PCKh@0.11"])
         rows.append([f"PCKh@0.5, {figures['PCKh_way']}", *map(percent, columns.values()), *map(percent, means)])
         blocks.append(rows)
+    if "MPJPE" in figures:
+        blocks.append(space_rows(figures))
     return "\n\n".join(map(aligned, blocks))
 
 

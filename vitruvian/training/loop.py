@@ -291,7 +291,8 @@ class Loop(lightning.LightningModule):
                 "choose one of these"
             )
         if epoch:
-            best = all(figures[options.metric] > float(row[options.metric]) for row in rows)
+            sign = -1 if options.metric.endswith("MPJPE") else 1
+            best = all(sign * figures[options.metric] > sign * float(row[options.metric]) for row in rows)
             if best:
                 self.save_weights(BEST, method.state_dict())
             logs.scores(epoch, figures)  # after the best weights: a kill in between scores once more
