@@ -24,6 +24,7 @@ from vitruvian.skeletons import (
     WFLW,
     Skeleton,
     joint_difference,
+    matching_joints,
     skeleton_from_names,
 )
 
@@ -164,6 +165,14 @@ def test_the_first_difference_of_two_skeletons_is_said():
     assert joint_difference(LSP, LSP) == joint_difference(COCO, small(**vars(COCO) | {"name": "other"})) == ""
     assert joint_difference(LSP, MPII) == "joint 6 is right_wrist there and pelvis here"
     assert joint_difference(COCO, COCO_WHOLEBODY) == "joint 17 is none there and left_big_toe here"
+
+
+def test_joints_of_two_skeletons_are_matched_by_name():
+    found = matching_joints(LSP, COCO)
+    assert found[0] == -1  # the nose
+    assert [LSP.joints[i] for i in found[5:]] == list(COCO.joints[5:])
+    assert matching_joints(skeleton_from_names("x", ["LHip", "RHip", "snout"], []), LSP)[2:4] == (1, 0)
+    assert set(matching_joints(HAND_21, LSP)) == {-1}
 
 
 def test_names_of_a_known_skeleton_give_the_constant():

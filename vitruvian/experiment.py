@@ -25,8 +25,10 @@ class Dataset:
     Attributes:
         path: annotation file to train on, or "synthetic": people who are drawn as training goes on.
         images: folder of its photos; empty: the usual places beside the file.
+        category: in COCO format, whose keypoints are read; empty: the first with keypoints.
         val_path: annotation file that is scored while training; empty: none.
         val_images: folder of its photos.
+        val_share: without `val_path`, the share of the photos of `path` that is held back and scored; 0: none.
         detections: COCO detection file with the boxes to score; empty: the annotated boxes.
         limit: only the first so many people of `path`; 0: all, of synthetic ones 10,000 an epoch.
         synthetic: share of an epoch's samples that are synthetic people, beside all those of `path`.
@@ -36,8 +38,10 @@ class Dataset:
 
     path: str = ""
     images: str = ""
+    category: str = ""
     val_path: str = ""
     val_images: str = ""
+    val_share: float = 0.0
     detections: str = ""
     limit: int = 0
     synthetic: float = 0.0
@@ -47,6 +51,7 @@ class Dataset:
     def __post_init__(self) -> None:
         expect(self.limit >= 0, "limit", self.limit, "0 or more")
         expect(0 <= self.synthetic < 1, "synthetic", self.synthetic, "a share from 0 to below 1")
+        expect(0 <= self.val_share < 1, "val_share", self.val_share, "a share from 0 to below 1")
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,8 @@ class Training:
         workers: loader processes.
         score_every: epochs between two scorings.
         save_every: steps between two saved states, beside the one at each end of an epoch; 0: none between.
-        start_from: checkpoint whose weights training starts from; empty: the method's own initialisation.
+        start_from: checkpoint or shipped network whose weights training starts from, but for a head of other joints;
+            empty: the method's own initialisation.
         metric: what the best checkpoint is best in; "box_pck@0.1" is for what is neither body nor face; of MPJPE and
             PA-MPJPE, mm in space, the least is best.
     """

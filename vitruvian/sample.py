@@ -7,6 +7,7 @@ they travel with, by the convention drawn in `vitruvian.geometry`. A coordinate 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ import numpy as np
 
 if TYPE_CHECKING:
     import torch
+
+NOT_KNOWN = -1.0
+"""Score of a joint in results that the network which made them does not have; its place is then (0, 0)."""
 
 NEVER_LABELLED, NOT_LABELLED, HIDDEN, SEEN = -1, 0, 1, 2
 """Visibility of a keypoint: the data set never labels it, not labelled here, labelled but hidden, labelled and seen."""
@@ -192,6 +196,18 @@ class Poses:
 
     def __len__(self) -> int:
         return self.keypoints.shape[0]
+
+    def with_joints(self, sources: Sequence[int]) -> Poses:
+        """The poses in joints of another skeleton, K of them.
+
+        `sources` (K,) says which joint each is (`skeletons.matching_joints`); one that is not there, -1, is at (0, 0)
+        with the score NOT_KNOWN.
+        """
+        chosen = np.asarray(sources, np.intp)
+        there = chosen >= 0
+        keypoints = np.where(there[:, None], self.keypoints[:, chosen], 0)
+        joint_scores = np.where(there, self.joint_scores[:, chosen], np.float32(NOT_KNOWN))
+        return replace(self, keypoints=keypoints, joint_scores=joint_scores)
 
     def select(self, index: Any) -> Poses:
         """The poses at `index`: a slice, a mask or an array of indices."""

@@ -98,6 +98,12 @@ def joint_difference(there: Skeleton, here: Skeleton) -> str:
     return next((f"joint {i} is {theirs} there and {ours} here" for i, (theirs, ours) in pairs if theirs != ours), "")
 
 
+def matching_joints(here: Skeleton, there: Skeleton) -> tuple[int, ...]:
+    """For each joint of `there` the joint of `here` with the same name, spelling aside, or -1."""
+    index = {_plain(joint): i for i, joint in enumerate(here.joints)}
+    return tuple(index.get(_plain(joint), -1) for joint in there.joints)
+
+
 def skeleton_from_names(
     name: str,
     joints: Sequence[str],

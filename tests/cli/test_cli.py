@@ -148,7 +148,7 @@ def test_train_sets_fields_of_the_recipe(capsys: Capture, train: Train, data: Pa
     )
     assert experiment_to_dict(train.experiment) == experiment_to_dict(expected)
     assert train.output == Path("runs/sar/lspet_resnet18")
-    assert train.options == (False, True, "cpu", 1)
+    assert train.options[:4] == (False, True, "cpu", 1)
     kept = "nothing was scored: the kept checkpoint is the last one, runs/sar/lspet_resnet18/best.safetensors"
     assert said.startswith(f"{kept}; try: vitruvian predict PHOTO --weights runs/")
 
@@ -227,8 +227,8 @@ def test_help_of_a_recipe_has_its_docstring_and_its_defaults(capsys: Capture) ->
     [
         (["sar/coco_resnt50"], "there is no recipe 'sar/coco_resnt50'; the nearest is 'sar/coco_resnet50'"),
         (["coco_resnet50"], "the nearest is '"),
-        ([], "which recipe? give its name first"),
-        (["--seed", "3"], "which recipe?"),
+        ([], "what to train on? give keypoints of your own, vitruvian train --data FILE, or a recipe too"),
+        (["--seed", "3"], "what to train on?"),
         (["sar/lspet_resnet18"], "which data? give the annotation file to train on: --data FILE"),
         (["sar/lspet_resnet18", "--data", "nothing.json"], "nothing.json: no such file"),
         (["sar/lspet_resnet18", "--training.epoch", "3"], "the nearest is --training.epochs"),
@@ -398,6 +398,21 @@ def test_predict_writes_and_says_what_it_did(capsys: Capture, data: Path, weight
     succeeds(capsys, "predict", data.parent / "1.jpg", *boxes, "--no-drawings", *options)
     records = json.loads((tmp_path / "out" / "results.json").read_text())
     assert sorted(record["box"] for record in records) == [[-3.5, 0, 40, 60], [4, 4, 84, 68]]
+
+
+def test_results_have_the_joints_that_are_asked_for(capsys: Capture, data: Path, weights: Path, tmp_path: Path) -> None:
+    command = (capsys, "predict", data.parent / "1.jpg", "--weights", weights, "--output", tmp_path, "--no-drawings")
+    succeeds(*command, "--joints", "coco")
+    triples = np.array(json.loads((tmp_path / "results.json").read_text())[0]["keypoints"]).reshape(17, 3)
+    assert triples[:5].tolist() == [[0, 0, -1]] * 5  # of the head the network has none of COCO's
+    assert (triples[5:, 2] >= 0).all()
+    succeeds(*command, "--joints", data)
+    own = np.array(json.loads((tmp_path / "results.json").read_text())[0]["keypoints"]).reshape(14, 3)
+    np.testing.assert_array_equal(own[9], triples[5])  # the left shoulder
+    assert fails(*command, "--joints", "cocoa") == (
+        "--joints cocoa: neither a file nor a known skeleton; the nearest is 'coco'"
+    )
+    assert fails(*command, "--joints", "cofw").startswith("no joint of 'cofw' has the name of one of the network")
 
 
 def test_predict_takes_boxes_from_a_file(capsys: Capture, data: Path, weights: Path, tmp_path: Path) -> None:

@@ -168,16 +168,73 @@ def test_rows_are_found_again_in_any_order() -> None:
     assert sorted(rows_of(rows, found)) == [0, 1, 2, 3]
 
 
-def test_networks_of_other_joints_are_refused(labels: Labels, tmp_path: Path) -> None:
+def test_networks_of_no_joint_of_the_labels_are_refused(labels: Labels, tmp_path: Path) -> None:
     message = (
-        r"people\.json labels the 14 joints of 'lsp', but the network finds the 16 of 'mpii' "
-        r"\(joint 6 is right_wrist there and pelvis here\)"
+        r"people\.json labels the 14 joints of 'lsp', but the network finds the 29 of 'cofw', and no joint has the "
+        r"same name in both; choose data or a network with the same joints"
     )
     with pytest.raises(InputError, match=message):
-        evaluate(Oracle(labels, skeleton=MPII), labels, tmp_path / "results.json")
-    turned = replace(LSP, joints=LSP.joints[::-1])
-    with pytest.raises(InputError, match="the same joints in the same order"):
-        evaluate(Oracle(labels, skeleton=turned), labels, tmp_path / "results.json")
+        evaluate(Oracle(labels, skeleton=COFW), labels, tmp_path / "results.json")
+
+
+class Turned(Oracle):
+    """Knows the joints of the labels in another order, and two of them not at all, but another one."""
+
+    ORDER = (13, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
+
+    def __init__(self, labels: Labels, moved: dict[int, Any] | None = None) -> None:
+        names = [*(LSP.joints[i] for i in self.ORDER), "tail"]
+        super().__init__(labels, moved, skeleton_from_names("faun", names[1:] + names[:1], [], pairs=()))
+
+    def poses(self, photo: Photo, boxes: np.ndarray) -> Poses:
+        own = super().poses(photo, boxes)
+        tail = np.full((len(own), 1, 2), 1000.0)
+        keypoints = np.concatenate([own.keypoints[:, self.ORDER[1:]], tail, own.keypoints[:, self.ORDER[:1]]], 1)
+        return Poses(keypoints, own.joint_scores[:, :13], own.scores, own.boxes)
+
+
+def test_joints_of_the_same_names_are_scored_alone(labels: Labels, tmp_path: Path) -> None:
+    figures = evaluate(Turned(labels), labels, tmp_path / "results.json")
+    assert figures["joints"] == [joint for joint in LSP.joints if joint not in ("right_ankle", "neck")]
+    assert (figures["AP"], figures["torso_pck@0.2"]) == (1, 100)
+    assert np.isnan(figures["torso_pck"]["neck"]["@0.2"])
+    assert {"AP", "joints"} <= score_results(tmp_path / "results.json", labels).keys()
+    records = json.loads((tmp_path / "results.json").read_text())
+    triples = np.array([record["keypoints"] for record in records]).reshape(-1, LSP.num_joints, 3)
+    assert (triples[:, [0, 12]] == [0, 0, -1]).all()
+    assert triples[:, [5, 13]].all()
+    moved = evaluate(Turned(labels, {1: 500}), labels, tmp_path / "moved.json")  # one of three people
+    assert moved["torso_pck@0.2"] == pytest.approx(200 / 3, abs=2)
+    assert moved["AP"] < 0.7
+
+
+def test_a_body_alone_is_scored_on_whole_bodies(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    points = rng.uniform(10, 150, (2, 133, 2)).round()
+    people = []
+    for number in (1, 2):
+        triples = np.concatenate([points[number - 1], np.full((133, 1), 2)], 1).flatten().tolist()
+        record = {"id": number, "image_id": 1, "category_id": 1, "bbox": [10, 10, 140, 140], "area": 9000.0}
+        people.append({**record, "iscrowd": 0, "num_keypoints": 17, **split(triples)})
+    category = {"id": 1, "name": "person", "keypoints": list(COCO.joints), "skeleton": []}
+    images = [{"id": 1, "file_name": "1.jpg", "width": 160, "height": 160}]
+    (tmp_path / "whole.json").write_text(
+        json.dumps({"images": images, "annotations": people, "categories": [category]})
+    )
+    labels = read_labels(tmp_path / "whole.json")
+    zeros = [0.0, 0.0, -1.0] * 116
+    records = [
+        {
+            "image_id": 1,
+            "category_id": 1,
+            "score": 0.5,
+            **split([*np.insert(points[i, :17], 2, 1, 1).flatten(), *zeros]),
+        }
+        for i in (0, 1)
+    ]
+    figures = score_results(results_file(tmp_path, records), labels)
+    assert (len(figures["joints"]), figures["AP"], figures["parts"]["body"]["AP"]) == (17, 1, 1)
+    assert figures["parts"]["face"]["AP"] == -1
 
 
 def test_nobody_to_look_at(labels: Labels, tmp_path: Path) -> None:

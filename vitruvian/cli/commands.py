@@ -30,7 +30,9 @@ from vitruvian.cli.options import (
 from vitruvian.errors import InputError, nearest_name
 
 if TYPE_CHECKING:
+    from vitruvian.data.labels import Labels
     from vitruvian.experiment import Experiment
+    from vitruvian.skeletons import Skeleton
 
 BOX_THRESHOLD = 0.3
 """Score from which a detected box is taken for a person: detection files also list hundreds of guesses a photo."""
@@ -71,10 +73,24 @@ def predict_command(arguments: list[str]) -> int:
         options.drawings,
         box_threshold=box_threshold,
         detector=detector,
+        joints=named_joints(options.joints) if options.joints else None,
     )
     report.failed[:0] = problems
     print("\n".join(report.lines()))
     return 2 if report.failed else 0
+
+
+def named_joints(name: str) -> Skeleton:
+    """A known skeleton, or that of an annotation file."""
+    from vitruvian.data.reading import read_skeleton
+    from vitruvian.skeletons import SKELETONS
+
+    if name in SKELETONS:
+        return SKELETONS[name]
+    if not Path(name).exists():
+        near = nearest_name(name, SKELETONS)
+        raise InputError(f"--joints {name}: neither a file nor a known skeleton; the nearest is {near!r}")
+    return read_skeleton(name)
 
 
 def predict_parser() -> Parser:
@@ -98,54 +114,84 @@ def predict_parser() -> Parser:
     add("--box-threshold", metavar="SCORE", help=floor)
     drawn = "draw joints with a score above this; results.json has them all (default: 0.2; for sar, whose scores are"
     add("--threshold", metavar="SCORE", help=f"{drawn} shares of a map and small, 0, which draws them all)")
+    whose = "whose joints results.json has, found by name: a known skeleton, such as coco, or annotations"
+    add("--joints", metavar="NAME|DATA", help=f"{whose} (default: the network's)")
     add("--no-drawings", dest="drawings", action="store_false", help="only write results.json")
     add_prediction(parser)
     return parser
 
 
 def train_command(arguments: list[str]) -> int:
-    """vitruvian train RECIPE ..."""
+    """vitruvian train [RECIPE] --data FILE ..."""
     from vitruvian.runs import changed, read_run
 
     name = arguments.pop(0) if arguments and not arguments[0].startswith("-") else ""
     parser = train_parser(name)
-    config = first_value(arguments, "--config", parser.prog.removeprefix("vitruvian "))
+    command = parser.prog.removeprefix("vitruvian ")
+    config = first_value(arguments, "--config", command)
+    data = first_value(arguments, "--data", command, "--dataset.path")
+    labels, said = None, []
     if name:
         recipe = find_recipe(name)
         experiment = read_run(config, recipe()) if config else recipe()
         parser.description = (recipe.__doc__ or "").replace("\n    ", "\n")
     elif config:
         experiment = read_run(config)
+    elif data and data != "synthetic":
+        experiment, labels, said = experiment_for(data, arguments, command)
     elif wants_help(arguments):
         parser.print_help()
         return 0
     else:
         raise InputError(
-            "which recipe? give its name first: vitruvian train RECIPE ... (vitruvian list names them all)"
+            "what to train on? give keypoints of your own, vitruvian train --data FILE, or a recipe too, vitruvian "
+            "train RECIPE --data FILE (vitruvian list names them all)"
         )
     fields = list(fields_of(experiment))
     add_fields(parser, fields)
     options = parser.read(arguments)
     experiment = changed(experiment, given_values(fields, options), "the options")
     whose = parse(options.joints, Literal["recipe", "data"], "--joints")
-    experiment = with_joints(experiment, whose, name or str(config))
-    output = Path(options.output or Path("runs", name or Path(config).parent.name))
 
     from vitruvian.training import train
+    from vitruvian.training.data import read_training
     from vitruvian.training.state import scored
 
-    best = train(experiment, output, options.resume, options.deterministic, options.device, options.processes)
+    labels = labels or read_training(experiment.dataset)
+    experiment = with_joints(experiment, whose, name or str(config), labels)
+    output = Path(options.output or Path("runs", name or (Path(config).parent.name if config else Path(data).stem)))
+    if said:
+        print("\n".join(said))
+    best = train(experiment, output, options.resume, options.deterministic, options.device, options.processes, labels)
     kept = "the best checkpoint is" if scored(output) else "nothing was scored: the kept checkpoint is the last one,"
     print(f"{kept} {best}; try: vitruvian predict PHOTO --weights {best}")
     return 0
 
 
+def experiment_for(data: str, arguments: list[str], command: str) -> tuple[Experiment, Labels, list[str]]:
+    """The experiment that fits a file of keypoints of one's own, its labels, and what was picked and why."""
+    from vitruvian.data.reading import read_labels
+    from vitruvian.devices import choose_device
+    from vitruvian.experiment import Dataset
+    from vitruvian.training.choice import fitting_experiment
+
+    images = first_value(arguments, "--images", command, "--dataset.images")
+    category = first_value(arguments, "--category", command, "--dataset.category")
+    labels = read_labels(data, images, keep_content=True, category=category)
+    val_path = first_value(arguments, "--dataset.val-path", command)
+    dataset = Dataset(path=data, images=images, category=category, val_path=val_path)
+    device = choose_device(first_value(arguments, "--device", command) or "auto")
+    experiment, said = fitting_experiment(labels, dataset, "cuda" if device.type == "cuda" else "cpu")
+    return experiment, labels, said
+
+
 def train_parser(recipe: str) -> Parser:
     """The options of `vitruvian train` beside those of the experiment."""
     parser = Parser(
-        f"train {recipe or 'RECIPE'}",
+        f"train {recipe or '[RECIPE]'}",
         "Trains a network. RECIPE says what and how, and each of its fields can be set by an option:\n"
-        "vitruvian train RECIPE --help names them, vitruvian list the recipes.",
+        "vitruvian train RECIPE --help names them, vitruvian list the recipes. Without RECIPE,\n"
+        "vitruvian train --data FILE picks what fits keypoints of your own and says what it picked.",
     )
     parser.add_argument("--config", metavar="FILE", help="run.yaml of a run to repeat; options win over it")
     whose = "whose joints are learnt: recipe, or data, for keypoints of one's own (default: recipe)"
@@ -169,34 +215,25 @@ def find_recipe(name: str) -> Callable[[], Experiment]:
     return found[name]
 
 
-def with_joints(experiment: Experiment, whose: str, recipe: str) -> Experiment:
+def with_joints(experiment: Experiment, whose: str, recipe: str, labels: Labels | None) -> Experiment:
     """The experiment with its own joints, or where `whose` is "data" with those that its data have labelled.
 
     Raises InputError where they are its own and the data have others.
     """
     from dataclasses import replace
 
-    from vitruvian.data.reading import read_skeleton
-    from vitruvian.data.synthetic import SYNTHETIC
+    from vitruvian.data.labels import require_joints
     from vitruvian.skeletons import joint_difference
 
-    path, own = experiment.dataset.path, experiment.skeleton
-    if not path:
-        raise InputError("which data? give the annotation file to train on: --data FILE")
-    if path == SYNTHETIC:
+    if labels is None:  # synthetic people have whatever joints are learnt
         return experiment
-    skeleton = read_skeleton(path)
-    different = joint_difference(skeleton, own)
-    if not different:
-        return experiment
-    if whose == "data":
-        print(f"learning the {skeleton.num_joints} joints of {path}, not the {own.num_joints} of {recipe}")
-        return replace(experiment, skeleton=skeleton)
-    raise InputError(
-        f"{path} labels the {skeleton.num_joints} joints of {skeleton.name!r}, but {recipe} learns the "
-        f"{own.num_joints} of {own.name!r} ({different}); give data with these, or learn those of the data: "
-        "--joints data"
-    )
+    own, of_data = experiment.skeleton, labels.skeleton
+    if whose == "data" and joint_difference(of_data, own):
+        print(f"learning the {of_data.num_joints} joints of {labels.path}, not the {own.num_joints} of {recipe}")
+        return replace(experiment, skeleton=of_data)
+    remedy = "give data with these, or learn those of the data: --joints data"
+    require_joints(labels, own, f"{recipe} learns", remedy)
+    return experiment
 
 
 def import_command(arguments: list[str]) -> int:

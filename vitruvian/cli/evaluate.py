@@ -47,20 +47,24 @@ def evaluate_command(arguments: list[str]) -> int:
         refuse_ignored(parser, arguments)
         options = parser.read(arguments)
         scores = options.json or Path(options.results).with_suffix(".scores.json")
-        labels = read_labels(options.data, options.images, keep_content=True)
+        labels = read_labels(options.data, options.images, keep_content=True, category=options.category)
         check_place(scores)
         figures = score_results(options.results, labels, pckh_way(options))
         figures = {"data": options.data, "results": options.results, **figures}
     else:
         predictor, weights, options = predictor_to_evaluate(parser, arguments)
         scores = options.json or Path(options.output, "scores.json")
-        labels = read_labels(options.data, options.images, keep_content=True)
-        if line := left_out(labels):
-            print(line)
+        labels = read_labels(options.data, options.images, keep_content=True, category=options.category)
+        if lines := [line for line in (*labels.notes, left_out(labels)) if line]:
+            print("\n".join(lines))
         figures = {"weights": weights, **predict_and_score(predictor, labels, options, scores)}
         print(f"{weights} on {options.data}, {len(labels.photos)} photos: " + conditions(figures))
     write_atomically(scores, lambda temporary: temporary.write_text(json.dumps(without_nan(figures), indent=1) + "\n"))
-    print(f"{figures['people']} people annotated, {figures['poses']} poses found\n")
+    print(f"{figures['people']} people annotated, {figures['poses']} poses found")
+    if "joints" in figures:
+        count, everything = len(figures["joints"]), labels.skeleton.num_joints
+        print(f"{count} of the {everything} joints count, which the network has too: {', '.join(figures['joints'])}")
+    print()
     print("\n\n".join(part for part in (figures_table(figures), *missing_figures(figures, labels)) if part))
     print(f"\nresults in {figures['results']}, scores in {scores}")
     return 0
@@ -77,6 +81,7 @@ def evaluate_parser() -> Parser:
     add = parser.add_argument
     add("--data", "--dataset.path", metavar="FILE", required=True, help="annotations to score against")
     add("--images", metavar="FOLDER", default="", help="the photos (default: the usual places beside the annotations)")
+    add("--category", metavar="NAME", default="", help="in COCO format, whose keypoints (default: the first with any)")
     add("--weights", metavar="NAME|FILE", help=f"the network (default: {DEFAULT_WEIGHTS})")
     add("--detections", metavar="FILE", default="", help="detected boxes as COCO JSON (default: the annotated boxes)")
     add_detector(parser, DETECTED_FROM)
@@ -118,7 +123,7 @@ def predictor_to_evaluate(parser: Parser, arguments: list[str]) -> tuple[Predict
 
 def refuse_ignored(parser: Parser, arguments: list[str]) -> None:
     """Raises InputError for an option that says how to predict: given results are scored as they are."""
-    useful = ("--data", "--dataset.path", "--images", "--json", "--results", "--pckh", "--help")
+    useful = ("--data", "--dataset.path", "--images", "--category", "--json", "--results", "--pckh", "--help")
     for argument in arguments:
         name = argument.partition("=")[0].replace("_", "-")
         if name.startswith("--method.") or (name in parser.long_options() and name not in useful):

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 DEFAULT_WEIGHTS = "person"
 """The shipped network that is used when none is named."""
 
+SHORT = {"dataset.path": "--data", "dataset.images": "--images", "dataset.category": "--category"}
+"""Short options for fields."""
+
 NOT_OPTIONS = ("skeleton",)
 """Fields that no option sets: the recipe or the data say which joints there are."""
 
@@ -130,11 +133,16 @@ def add_fields(parser: argparse.ArgumentParser, fields: Iterable[Field]) -> None
         )
 
 
-def first_value(arguments: Sequence[str], option: str, command: str) -> str:
-    """The value of an option of `command` that must be known before the others can be; empty where it is not given."""
+def first_value(arguments: Sequence[str], option: str, command: str, *others: str) -> str:
+    """The value of an option of `command` that must be known before the others can be; empty where it is not given.
+
+    `others` are further names of the option.
+    """
     parser = Parser(command, "", add_help=False)
-    parser.add_argument(option, default="")
-    return getattr(parser.parse_known_args(arguments)[0], option.lstrip("-"))
+    parser.add_argument(option, *others, dest="value", default="")
+    parts = [argument.partition("=") if argument.startswith("--") else ("", "", argument) for argument in arguments]
+    spelled = [name.replace("_", "-") + equals + value for name, equals, value in parts]
+    return parser.parse_known_args(spelled)[0].value
 
 
 def wants_help(arguments: Sequence[str]) -> bool:
@@ -143,9 +151,9 @@ def wants_help(arguments: Sequence[str]) -> bool:
 
 
 def option_names(name: str) -> list[str]:
-    """The options that set a field: its own, and the short one that every command has for the data."""
+    """The options that set a field: its own, and the short one that other commands have for the data too."""
     own = f"--{name.replace('_', '-')}"
-    return ["--data", own] if name == "dataset.path" else [own]
+    return [SHORT[name], own] if name in SHORT else [own]
 
 
 def metavar(kind: Any) -> str:

@@ -68,7 +68,11 @@ def read_coco(
     for key in ("images", "annotations", "categories"):
         if not isinstance(field(path, content, key, "the file"), list):
             raise InputError(f"{path}: field '{key}' is no list; expected annotations in COCO format")
-    skeleton, category_id, notes = read_joints(path, content, category)
+    category_found = read_joints(path, content, category)
+    skeleton, category_id, notes = category_found
+    if skeleton is not COCO_WHOLEBODY:  # whose fields are several
+        with problems:
+            check_count(path, content, category_found)
     records = group_by_image(path, content["annotations"], category_id, problems)
     known = read_images(path, content["images"], problems)
     folder = images if images is not None else images_folder(path, [name for name, _ in known.values()])
@@ -146,7 +150,6 @@ def read_joints(path: Path, content: dict[str, Any], category: str = "") -> Cate
     )
     record = next((one for one in parted if one.get("category_id", found.id) == found.id), None)
     if record is None:
-        check_count(path, content, found)
         return found
     if found.skeleton is not COCO:
         fields = ", ".join(name for name in names if name in record)

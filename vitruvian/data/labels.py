@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from vitruvian.errors import InputError
 from vitruvian.sample import HIDDEN, People, Photo
-from vitruvian.skeletons import Skeleton
+from vitruvian.skeletons import Skeleton, joint_difference
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,36 @@ class Labels:
     def num_people(self) -> int:
         """How many people are annotated, ignored ones included."""
         return sum(len(photo.people) for photo in self.photos)
+
+
+def require_joints(labels: Labels, skeleton: Skeleton, who: str, remedy: str) -> None:
+    """Raises InputError where labels have other joints than a skeleton: who "finds" or "learns" these, what to do."""
+    if different := joint_difference(labels.skeleton, skeleton):
+        raise InputError(
+            f"{labels.path} labels the {labels.skeleton.num_joints} joints of {labels.skeleton.name!r}, but {who} the "
+            f"{skeleton.num_joints} of {skeleton.name!r} ({different}); {remedy}"
+        )
+
+
+def split_by_photo(labels: Labels, share: float) -> tuple[Labels, Labels]:
+    """Labels to learn from, and those of a share of the photos with people, to be scored.
+
+    A hash of a photo's file name says where it goes, so that neither their order nor chance has a part in it, and most
+    photos stay where they are when others are added. A photo goes to the side where its people are together.
+
+    Raises InputError where one of the sides would be empty.
+    """
+    with_people = [photo for photo in labels.photos if trainable(photo.people).any()]
+    count = round(share * len(with_people))
+    if not 0 < count < len(with_people):
+        raise InputError(
+            f"{labels.path}: {share:g} of its {len(with_people)} photos with people are {count}, which leaves none to "
+            "score or none to learn from; set dataset.val_share to another value, or to 0 and give dataset.val_path"
+        )
+    ordered = sorted(with_people, key=lambda photo: hashlib.sha256(photo.path.name.encode()).digest())
+    held = {photo.image_id for photo in ordered[:count]}
+    sides = [tuple(photo for photo in labels.photos if (photo.image_id in held) == back) for back in (False, True)]
+    return replace(labels, photos=sides[0], content=None), replace(labels, photos=sides[1])
 
 
 Problems = AbstractContextManager[Any, bool | None]

@@ -17,14 +17,13 @@ from tqdm import tqdm
 from vitruvian.data.boxes import Boxes
 from vitruvian.data.labels import Labels, trainable, why_nobody
 from vitruvian.errors import InputError
+from vitruvian.evaluation.joints import fields_of, shared_joints
 from vitruvian.evaluation.scoring import PckhWay, score_results
 from vitruvian.files import write_atomically
 from vitruvian.geometry import Framing, centre_and_scale, fix_aspect
 from vitruvian.metrics.oks import ScoreMode, oks_between, oks_nms, rescore
-from vitruvian.metrics.wholebody import split
 from vitruvian.prediction import Predictor
 from vitruvian.sample import Photo, Poses
-from vitruvian.skeletons import COCO_WHOLEBODY, Skeleton, joint_difference
 
 DUPLICATE = 0.9
 """OKS above which two poses of one photo are one person, as in all published top-down figures."""
@@ -55,7 +54,8 @@ def evaluate(
     the crop, the one with the lower score is a duplicate and no result; the metric takes the best 20 of a photo.
 
     Args:
-        predictor: a network of the same joints as the labels.
+        predictor: a network; where its joints are others than those of the labels, the ones with the same names count,
+            and the results have the others at (0, 0) with a score of -1.
         labels: the truth.
         results_path: the file of COCO results to write. With annotated boxes each record also says whose box it is from
             (`annotation_id`) and holds its `duplicates`, because PCK measures every person's own prediction.
@@ -71,10 +71,10 @@ def evaluate(
         gives.
 
     Raises:
-        InputError: the network has other joints than the labels, nobody is there to be predicted, or a photo is
+        InputError: the network has no joint of the labels, nobody is there to be predicted, or a photo is
             missing, which is said before the first is looked at, or cannot be read; nothing is written then.
     """
-    check_joints(predictor.skeleton, labels)
+    sources = shared_joints(predictor.skeleton, labels)
     work = annotated_people(labels) if boxes is None else detected_people(labels, boxes)
     if not work:
         why = why_nobody(labels) if boxes is None else "the detections have no box in any of its photos"
@@ -85,7 +85,7 @@ def evaluate(
     records: list[dict[str, Any]] = []
     for people, poses in predicted(predictor, work, flip, batch_size):
         scores = rescore(people.scores, poses.joint_scores, mode)
-        records += photo_records(people, poses, scores, predictor.framing, labels)
+        records += photo_records(people, poses.with_joints(sources), scores, predictor.framing, labels, sources)
     text = json.dumps(records, allow_nan=False)
     write_atomically(results_path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     about = {
@@ -96,18 +96,6 @@ def evaluate(
         "score": mode,
     }
     return about | score_results(results_path, labels, pckh_way)
-
-
-def check_joints(skeleton: Skeleton, labels: Labels) -> None:
-    """Raises InputError when a network's joints are not those of the labels, in the same order."""
-    other = labels.skeleton
-    different = joint_difference(other, skeleton)
-    if different:
-        raise InputError(
-            f"{labels.path} labels the {other.num_joints} joints of {other.name!r}, but the network finds the "
-            f"{skeleton.num_joints} of {skeleton.name!r} ({different}); choose data or a network with the same joints "
-            "in the same order"
-        )
 
 
 def check_photos(labels: Labels, photos: Sequence[Photo]) -> None:
@@ -157,20 +145,28 @@ def rows_of(asked: np.ndarray, found: np.ndarray) -> np.ndarray:
 
 
 def photo_records(
-    people: PhotoBoxes, poses: Poses, scores: np.ndarray, framing: Framing, labels: Labels
+    people: PhotoBoxes,
+    poses: Poses,
+    scores: np.ndarray,
+    framing: Framing,
+    labels: Labels,
+    sources: Sequence[int],
 ) -> list[dict[str, Any]]:
     """The COCO results of one photo: poses that are nobody's duplicate, best first.
 
     Args:
         people: whose boxes were looked into.
-        poses: what was found in them, in the same order.
+        poses: what was found in them, in the same order, in the joints of the labels.
         scores: (N,) of the people.
         framing: what a crop is; duplicates are told by its size.
         labels: whose sigmas and category the results have.
+        sources: (K,) -1 for joints that the network does not find, which have no say in what is a duplicate.
     """
     points = poses.keypoints[..., :2].astype(np.float64)
     areas = fix_aspect(centre_and_scale(people.boxes, framing.padding)[1], framing.size).prod(-1)
-    kept = oks_nms(points, scores, areas, labels.skeleton.oks_sigmas, DUPLICATE)
+    known = np.flatnonzero(np.asarray(sources) >= 0)
+    own, sigmas = points[:, known], np.array(labels.skeleton.oks_sigmas)[known]
+    kept = oks_nms(own, scores, areas, sigmas, DUPLICATE)
     # A thousandth of a pixel and a millionth of a score are far below what any metric can tell.
     triples = np.concatenate([points.round(3), poses.joint_scores[..., None].astype(np.float64).round(6)], -1)
     values = [fields_of(pose, labels.skeleton) for pose in triples.reshape(len(triples), -1).tolist()]
@@ -184,14 +180,9 @@ def photo_records(
         if people.annotation_ids:
             records[index]["annotation_id"] = people.annotation_ids[index]
     if people.annotation_ids and len(kept) < len(points):
-        similarity = oks_between(points, areas, labels.skeleton.oks_sigmas)
+        similarity = oks_between(own, areas, sigmas)
         for index in np.setdiff1d(np.arange(len(points)), kept).tolist():
             nearest = records[int(kept[similarity[index, kept].argmax()])]
             duplicate = {"annotation_id": people.annotation_ids[index], **values[index]}
             nearest.setdefault("duplicates", []).append(duplicate)
     return list(records.values())
-
-
-def fields_of(values: list[float], skeleton: Skeleton) -> dict[str, list[float]]:
-    """A pose (x, y, score of each joint) as the fields of a result: five of them for a whole body, as its data have."""
-    return split(values) if skeleton.joints == COCO_WHOLEBODY.joints else {"keypoints": values}

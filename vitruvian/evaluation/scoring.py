@@ -13,6 +13,7 @@ from vitruvian.data.h36m import has_camera_joints
 from vitruvian.data.labels import Labels, field, numbers, read_json, trainable
 from vitruvian.data.reading import recognised
 from vitruvian.errors import InputError
+from vitruvian.evaluation.joints import labels_without, not_predicted, results_without, truth_without
 from vitruvian.evaluation.space import depth_figures, left_out_line, own_depths, space_rows
 from vitruvian.metrics.coco import CROWD_LEVELS, FIGURES, evaluate_coco, evaluate_crowdpose
 from vitruvian.metrics.nme import EYES, eye_distance, longer_side, nme
@@ -37,6 +38,8 @@ def score_results(results_path: str | Path, labels: Labels, pckh_way: PckhWay = 
     AP and AR (fractions of 1, -1 where nobody counts) are those of the file as it stands: with no rescoring and no
     suppression. They need labels in COCO format. The size of a pose is its own extent, unless the results hold boxes.
 
+    A joint that has the score -1 in every result does not count: the network that made the file does not have it.
+
     PCK and PCKh (per cent) need each annotated person's own prediction: a record's `annotation_id` says whose box was
     looked into, and its `duplicates` what was found in the boxes of people whose pose is the same. A person without a
     prediction is wrong in all joints. Results of detected boxes have no annotation ids, hence no such figures.
@@ -47,8 +50,9 @@ def score_results(results_path: str | Path, labels: Labels, pckh_way: PckhWay = 
         pckh_way: "inclusive", or "mmpose" for figures to compare with those that MMPose prints.
 
     Returns:
-        `people` and `poses`, how many; the ten figures of a COCO table (AP to AR_L), for a whole body those of all its
-        joints, and in `parts` those of body, foot, face, left_hand, right_hand and hand; for CrowdPose AP_easy,
+        `people` and `poses`, how many; `joints`, those that count, where not all do; the ten figures of a COCO table
+        (AP to AR_L), for a whole body those of all its joints, and in `parts` those of body, foot, face, left_hand,
+        right_hand and hand; for CrowdPose AP_easy,
         AP_medium and AP_hard; for faces those of `nme`; `torso_pck@0.2`, `torso_pck@0.1`, `torso_pck` (by joint) and
         `torso_lengths` (per cent of the people measured by each); `PCKh@0.5`, `PCKh@0.1`, `PCKh@0.11`, `PCKh` (by the
         columns of an MPII table) and `PCKh_way`; for what is neither body nor face `box_pck@0.05`, `@0.1`, `@0.2` and
@@ -61,11 +65,20 @@ def score_results(results_path: str | Path, labels: Labels, pckh_way: PckhWay = 
     results = read_json(path, "COCO keypoint results")
     if not isinstance(results, list) or not all(isinstance(record, dict) for record in results):
         raise InputError(f"{path}: expected COCO keypoint results, a list of records with image_id and keypoints")
+    missing = not_predicted(results, labels.skeleton)
+    if missing.any():
+        labels = labels_without(labels, missing)
     counted = [trainable(photo.people) for photo in labels.photos]
     figures: dict[str, Any] = {"people": int(sum(mask.sum() for mask in counted)), "poses": len(results)}
+    if missing.any():
+        figures["joints"] = [joint for joint, left_out in zip(labels.skeleton.joints, missing) if not left_out]
     truth = coco_truth(labels)
     if truth is not None:
-        figures |= similarity_figures(truth, path, labels)
+        found: Path | list[dict[str, Any]] = path
+        if missing.any():
+            truth = truth_without(truth, missing, labels.skeleton)
+            found = results_without(results, missing, labels.skeleton)
+        figures |= similarity_figures(truth, found, labels)
     if any("annotation_id" in record for record in results):
         points = own_predictions(path, results, labels)
         figures |= person_figures(labels, counted, points, pckh_way)
@@ -73,15 +86,15 @@ def score_results(results_path: str | Path, labels: Labels, pckh_way: PckhWay = 
     return figures
 
 
-def similarity_figures(truth: dict[str, Any], path: Path, labels: Labels) -> dict[str, Any]:
+def similarity_figures(truth: dict[str, Any], results: Path | list[dict[str, Any]], labels: Labels) -> dict[str, Any]:
     """The figures by OKS: ten of all joints, for a whole body of its `parts` too, for CrowdPose three levels."""
     if labels.skeleton.joints == COCO_WHOLEBODY.joints:
-        by_part = evaluate_wholebody(truth, path)
+        by_part = evaluate_wholebody(truth, results)
         return {**by_part.pop("whole"), "parts": by_part}
     has_areas, sigmas = "area" in truth["annotations"][0], labels.skeleton.oks_sigmas
-    figures = evaluate_coco(truth, path, sigmas, has_areas)
+    figures = evaluate_coco(truth, results, sigmas, has_areas)
     if not has_areas and all("crowdIndex" in image for image in truth["images"]):
-        by_level = evaluate_crowdpose(truth, path, sigmas)
+        by_level = evaluate_crowdpose(truth, results, sigmas)
         figures |= {name: by_level[name] for name in CROWD_LEVELS}
     return figures
 

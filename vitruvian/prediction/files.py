@@ -25,7 +25,7 @@ from vitruvian.files import make_folder, write_atomically
 from vitruvian.images import WRITABLE, read_image, write_image
 from vitruvian.prediction import Prediction, Predictor
 from vitruvian.sample import Poses
-from vitruvian.skeletons import Skeleton
+from vitruvian.skeletons import Skeleton, matching_joints
 
 if TYPE_CHECKING:
     from vitruvian.detection import Detector
@@ -89,6 +89,7 @@ def predict_files(
     progress: bool = True,
     box_threshold: float = 0.0,
     detector: Detector | None = None,
+    joints: Skeleton | None = None,
 ) -> Report:
     """Predicts any number of photos into the folder `output`.
 
@@ -110,6 +111,8 @@ def predict_files(
         progress: show a bar.
         box_threshold: boxes of `read_boxes` with a score below it are left out.
         detector: what finds the people where there are no boxes.
+        joints: those that the results have, found by their names, with the score NOT_KNOWN where the network has no
+            such; None: the network's.
 
     Raises:
         InputError: the boxes are of other photos, a drawing would replace a photo, or the disk takes no more.
@@ -117,6 +120,11 @@ def predict_files(
     output = Path(output)
     names = unique_names(photos)
     threshold = predictor.drawn_above if threshold is None else threshold
+    sources = None if joints is None else matching_joints(predictor.skeleton, joints)
+    if joints is not None and max(sources or ()) < 0:
+        raise InputError(
+            f"no joint of {joints.name!r} has the name of one of the network, which finds {predictor.skeleton.name!r}"
+        )
     report = Report(output / RESULTS, box_threshold=box_threshold, threshold=threshold, detector=detector)
     if isinstance(boxes, Mapping):
         matched = match_boxes(photos, boxes)
@@ -141,7 +149,10 @@ def predict_files(
             separator = "["
             for (prediction, undrawn), image_id, of_photo in zip(bar, image_ids, of_photos):
                 note(report, prediction, of_photo, undrawn, drawings)
-                for record in records(image_id, prediction.poses):
+                poses = prediction.poses
+                for record in records(
+                    image_id, poses if poses is None or sources is None else poses.with_joints(sources)
+                ):
                     file.write(separator + "\n" + json.dumps(record))
                     separator = ","
             file.write("\n]\n" if separator == "," else "[]\n")

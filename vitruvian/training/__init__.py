@@ -16,20 +16,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from vitruvian import checkpoints
-from vitruvian.data.labels import Labels, left_out, why_nobody
-from vitruvian.data.loading import EpochBatches, PersonCrops
-from vitruvian.data.reading import read_labels
-from vitruvian.data.synthetic import SYNTHETIC, SyntheticPeople
-from vitruvian.data.synthetic.crops import Crops, MixedCrops, SyntheticCrops
+from vitruvian.data.labels import Labels
+from vitruvian.data.loading import EpochBatches
 from vitruvian.devices import choose_device
 from vitruvian.errors import InputError
 from vitruvian.experiment import Experiment, Method
 from vitruvian.files import write_atomically
-from vitruvian.images import list_images
 from vitruvian.methods import build, build_empty
+from vitruvian.prediction import checkpoint_path
 from vitruvian.runs import RUN, write_run
 from vitruvian.signals import handled
-from vitruvian.skeletons import joint_difference
+from vitruvian.training.data import HELD_BACK, read_data, write_held_back
 from vitruvian.training.optimisation import parameter_groups
 from vitruvian.training.state import BEST, LAST, STATE, check_place, find_state, prepare_folder, scored
 
@@ -47,6 +44,7 @@ def train(
     deterministic: bool = False,
     device: str = "auto",
     processes: int = 1,
+    labels: Labels | None = None,
 ) -> Path:
     """Trains an experiment into the folder `output` and returns the path of its best checkpoint.
 
@@ -64,6 +62,7 @@ def train(
         deterministic: use only algorithms that give the same bits every time; slower, and needed on a GPU alone.
         device: "auto", "cpu", "cuda" or one of several GPUs, such as "cuda:1".
         processes: how many share each step, on as many GPUs; ignored under torchrun, which says it itself.
+        labels: of `experiment.dataset.path`, where they are read already.
 
     Raises:
         InputError: data, folder, device or experiment do not allow it; a loss became NaN; the disk is full.
@@ -79,7 +78,9 @@ def train(
     if rank() == 0:
         prepare_folder(output, resume)
     state = find_state(output, experiment)
-    crops, val = read_data(experiment)
+    crops, val, said = read_data(experiment, labels)
+    if rank() == 0 and said:
+        print("\n".join(said))
     batches = EpochBatches(
         len(crops), experiment.training.batch_size, experiment.seed, rank(), world=processes * machines
     )
@@ -98,6 +99,8 @@ def train(
     method = starting_method(experiment, from_state=state is not None)
     if rank() == 0:
         write_run(output / RUN, experiment)
+        if val and not experiment.dataset.val_path:
+            write_held_back(val, output / HELD_BACK)
     loop = Loop(method, experiment, crops, batches, val, output, state)
     try:
         fit(loop, device, processes, machines, deterministic)
@@ -160,57 +163,26 @@ def stopping_after_the_step(loop: Loop) -> AbstractContextManager[None]:
     return handled((signal.SIGINT, signal.SIGTERM), ask)
 
 
-def read_data(experiment: Experiment) -> tuple[Crops, Labels | None]:
-    """The training samples, and the labels to score on where there are any.
-
-    Raises InputError when nobody can be learnt from, or the joints are not those of the experiment.
-    """
-    dataset = experiment.dataset
-    if not dataset.path:
-        raise InputError("dataset.path is empty; give the annotation file to train on (--data FILE)")
-    labels = None if dataset.path == SYNTHETIC else read_labels(dataset.path, dataset.images)
-    val = read_labels(dataset.val_path, dataset.val_images, keep_content=True) if dataset.val_path else None
-    for one in (labels, val):
-        different = joint_difference(one.skeleton, experiment.skeleton) if one else ""
-        if one and different:
-            raise InputError(
-                f"{one.path} labels the {one.skeleton.num_joints} joints of {one.skeleton.name!r}, but the experiment "
-                f"learns the {experiment.skeleton.num_joints} of {experiment.skeleton.name!r} ({different}); choose "
-                "data with the same joints in the same order"
-            )
-    if labels is None:
-        return synthetic_crops(experiment, dataset.limit or 10_000), val
-    crops = PersonCrops(labels, experiment.method.framing, experiment.augmentation, experiment.seed, dataset.limit)
-    if not len(crops):
-        raise InputError(
-            f"{labels.path}: nobody in it has a labelled joint and a box, there is nothing to learn from: "
-            + why_nobody(labels)
-        )
-    for one in (labels, val):
-        if one and rank() == 0 and (line := left_out(one)):
-            print(line)
-    if not dataset.synthetic:
-        return crops, val
-    beside = round(len(crops) * dataset.synthetic / (1 - dataset.synthetic))
-    return MixedCrops(crops, synthetic_crops(experiment, beside)), val
-
-
-def synthetic_crops(experiment: Experiment, per_epoch: int) -> SyntheticCrops:
-    """Synthetic people with the joints and the augmentation of an experiment."""
-    dataset = experiment.dataset
-    photos = tuple(list_images([dataset.backgrounds])[0]) if dataset.backgrounds else ()
-    people = SyntheticPeople(experiment.skeleton, experiment.seed, dataset.poses, photos)
-    return SyntheticCrops(people, experiment.method.framing, experiment.augmentation, per_epoch)
-
-
 def starting_method(experiment: Experiment, from_state: bool) -> Method:
-    """The network that a run starts from; a resumed run finds its weights in its state."""
+    """The network that a run starts from; a resumed run finds its weights in its state.
+
+    Weights of a network of other joints fit where its backbone does: the head's tensors of other shapes start anew.
+    """
     start = experiment.training.start_from
     torch.manual_seed(experiment.seed)
     method = build_empty(experiment) if start or from_state else build(experiment)
     if start and not from_state:
-        weights, _ = checkpoints.load(start)
-        checkpoints.load_state(method, weights, start)
+        path = checkpoint_path(start)
+        weights, before = checkpoints.load(path)
+        ours = method.state_dict()
+        anew = [name for name, own in ours.items() if name not in weights or weights[name].shape != own.shape]
+        other_joints = before.get("skeleton", {}).get("joints") != list(experiment.skeleton.joints)
+        if other_joints and not any(name.startswith("backbone.") for name in anew):
+            weights = {name: own if name in anew else weights[name] for name, own in ours.items()}
+            if rank() == 0:
+                names = ", ".join(anew) or "none"
+                print(f"starting from {start}, which has other joints: {len(ours) - len(anew)} tensors; anew: {names}")
+        checkpoints.load_state(method, weights, path)
     parameter_groups(method, experiment.training)  # says now what is wrong
     return method
 

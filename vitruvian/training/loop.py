@@ -61,7 +61,8 @@ class Loop(lightning.LightningModule):
         self.method, self.experiment, self.options = method, experiment, experiment.training
         self.crops, self.batches, self.val, self.folder, self.state = crops, batches, val, folder, state
         self.step, self.steps_per_epoch = state["step"] if state else 0, batches.batches_per_epoch
-        self.annotations = content_hash(experiment.dataset.path)
+        known = state and state.get("annotations")  # which the run was checked against
+        self.annotations = known or content_hash(experiment.dataset.path)
         self.pictured = PersonCrops(val, method.config.framing) if val else crops.plain()
         self.average: Average | None = None
         self.unread = UnreadLosses()

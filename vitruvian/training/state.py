@@ -14,7 +14,7 @@ from vitruvian.data.synthetic import SYNTHETIC
 from vitruvian.errors import InputError
 from vitruvian.experiment import Experiment
 from vitruvian.files import make_folder, write_atomically
-from vitruvian.methods import experiment_to_dict
+from vitruvian.methods import experiment_from_dict, experiment_to_dict
 
 STATE = "state.pt"
 LAST = "last.safetensors"
@@ -76,7 +76,8 @@ def find_state(output: Path, experiment: Experiment) -> dict[str, Any] | None:
     if not state["step"]:
         return None
     before = state.get("annotations")  # states of earlier versions do not say it
-    check_same(state["experiment"], plain(experiment), output / STATE, any_path=before is not None)
+    stored = plain(experiment_from_dict(state["experiment"], str(output / STATE)))  # with fields that are newer
+    check_same(stored, plain(experiment), output / STATE, any_path=before is not None)
     if before is not None and content_hash(experiment.dataset.path) != before:
         raise InputError(
             f"{output / STATE}: the annotations in {experiment.dataset.path} are not those that the run was started "

@@ -285,3 +285,21 @@ def person3d() -> Experiment:
         augmentation=Augmentation(half_body=0.0, shift=0.08, scale=0.2, rotation=30.0, colour=0.2, erase=0.2),
         training=replace(base.training, epochs=40),
     )
+
+
+def own() -> Experiment:
+    """SAR for keypoints of one's own: the network `person` with a head for other joints, 128x128; for a CPU.
+
+    vitruvian train --data my.json
+
+    picks epochs and batches that fit the data. With all of this recipe's own:
+
+    vitruvian train sar/own --data my.json --joints data --dataset.val-share 0.15
+
+    Published: this is not a row of the paper.
+    Cost: docs/own_keypoints.md.
+    Measured here: docs/own_keypoints.md.
+    """
+    base = person()
+    training = replace(base.training, epochs=60, learning_rate=1e-3, ema=0.99, score_every=12, start_from="person")
+    return replace(base, training=replace(training, metric="box_pck@0.1"), seed=0)
