@@ -137,8 +137,9 @@ def predict_and_score(
 ) -> dict[str, Any]:
     """Figures of a network on labels, by way of a results file; `scores` is where they will be written."""
     from vitruvian.data.boxes import read_boxes
-    from vitruvian.evaluation import check_joints, evaluate
+    from vitruvian.evaluation import evaluate
     from vitruvian.evaluation.detections import write_detections
+    from vitruvian.evaluation.joints import shared_joints
     from vitruvian.files import check_place, make_folder
     from vitruvian.metrics.oks import ScoreMode
 
@@ -152,7 +153,7 @@ def predict_and_score(
     for path in (results, scores):
         check_place(path)  # now, and not after hours of prediction
     if detector:
-        check_joints(predictor.skeleton, labels)
+        shared_joints(predictor.skeleton, labels)  # says now that there are none
         detections = str(results.with_name("detections.json"))
         write_detections(detector, labels, detections)
         boxes = read_boxes(detections, labels)

@@ -55,7 +55,7 @@ def fitting_experiment(
         batch_size=batch_size,
         warmup_steps=min(recipe.training.warmup_steps, steps // 20),
         ema=min(recipe.training.ema, max(1 - 20 / steps, 0.0)),  # it looks back over a twentieth of the run
-        score_every=max(epochs // 5, 1),
+        score_every=-(-epochs // 5),
         metric=metric_of(labels.skeleton),
     )
     experiment = replace(recipe, skeleton=labels.skeleton, dataset=dataset, training=training)
