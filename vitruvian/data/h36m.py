@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from vitruvian.checkpoints.foreign import read_foreign
 from vitruvian.data.coco import images_folder, read_coco
 from vitruvian.data.labels import STOP, Labels, Problems, field, identifier, number, numbers
 from vitruvian.data.space import array_of, names_of, people_in_space, square_boxes
@@ -82,6 +81,8 @@ def read_arrays(
     Raises:
         InputError: an array is missing or of another shape, or a photo's camera is not in cameras.pkl.
     """
+    from vitruvian.checkpoints.foreign import read_foreign  # not at import time: it needs torch
+
     content = read_foreign(path) if content is None else content
     joints = np.shape(content["part"])[1:2]
     skeleton = SKELETONS.get(joints[0] if joints else 0)
@@ -132,6 +133,8 @@ def read_cameras(path: Path) -> dict[tuple[str, str], tuple[np.ndarray, tuple[in
 
     Raises InputError when the file is damaged or holds something else.
     """
+    from vitruvian.checkpoints.foreign import read_foreign  # not at import time: it needs torch
+
     content = read_foreign(path)
     if not isinstance(content, Mapping):
         raise InputError(f"{path}: holds a {type(content).__name__}, expected the cameras by (subject, camera)")

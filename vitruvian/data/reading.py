@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vitruvian.checkpoints.foreign import read_foreign
 from vitruvian.data.coco import read_coco, read_joints
 from vitruvian.data.cofw import landmarks_key, read_cofw
 from vitruvian.data.faces import SKELETONS as FACES
@@ -141,6 +140,8 @@ def recognise(path: Path, problems: Problems = STOP) -> Found:
 
 def in_space(path: Path) -> Found:
     """What a .npz or .pkl with joints in space is recognised as; no object in it is unpickled."""
+    from vitruvian.checkpoints.foreign import read_foreign  # not at import time: it needs torch
+
     content = read_foreign(path)
     if is_sequence(content):
         return Found("3DPW", content)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from vitruvian.checkpoints.foreign import read_foreign
 from vitruvian.data.labels import STOP, Labels, Problems
 from vitruvian.data.space import array_of, names_of, people_in_space, square_boxes
 from vitruvian.errors import InputError
@@ -47,6 +46,8 @@ def read_sequence(path: Path, images: Path | None = None, content: Any = None, p
     Raises:
         InputError: an array is missing or of another shape.
     """
+    from vitruvian.checkpoints.foreign import read_foreign  # not at import time: it needs torch
+
     content = read_foreign(path) if content is None else content
     poses, intrinsics = (
         array_of(path, content, "cam_poses", (0, 4, 4)),
@@ -90,6 +91,8 @@ def read_list(
     path: Path, images: Path | None = None, content: Mapping[str, Any] | None = None, problems: Problems = STOP
 ) -> Labels:
     """The boxes of a list of bodies, such as 3dpw_test.npz; their joints are never labelled."""
+    from vitruvian.checkpoints.foreign import read_foreign  # not at import time: it needs torch
+
     content = read_foreign(path) if content is None else content
     names = names_of(path, content)
     centres, scales = (
