@@ -7,10 +7,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vitruvian.cli.options import Parser
+from vitruvian.cli.options import Parser, whole_number
+from vitruvian.errors import InputError, nearest_name
 
 if TYPE_CHECKING:
     from vitruvian.data.inspection import Inspection
+
+SYNTHETIC = "synthetic"
+"""PATH of people who are drawn; `vitruvian.data.synthetic` has the same, and takes a while to load."""
 
 SHOWN = 10
 """Lines of one kind that are printed; the file that the command writes has all."""
@@ -24,6 +28,10 @@ MOST_JOINTS = 30
 def data_command(arguments: list[str]) -> int:
     """vitruvian data PATH"""
     options = data_parser().read(arguments)
+    if options.path == SYNTHETIC:
+        options.path = str(
+            draw_scenes(options.count, options.joints, options.poses, options.backgrounds, options.output)
+        )
 
     from vitruvian.data.cofw import write_photos
     from vitruvian.data.inspection import inspect, sheet_of
@@ -55,7 +63,8 @@ def data_parser() -> Parser:
         "data",
         "Says what a file holds: annotations of any format that the library reads, detected boxes, or results; lists\n"
         "all that is wrong with it and with its photos, and draws a sheet of photos with the labels. Nothing of it is\n"
-        "changed. Exit code 0: no problem was found, though there may be notes; 2: there are problems.",
+        "changed. Exit code 0: no problem was found, though there may be notes; 2: there are problems.\n"
+        "PATH synthetic draws people first: photos and annotations in the folder of the output.",
         "PATH [options]",
     )
     add = parser.add_argument
@@ -65,8 +74,30 @@ def data_parser() -> Parser:
     add("--category", metavar="NAME", default="", help="in COCO format, what is looked at (default: the first)")
     add("--output", metavar="FOLDER", default="inspection", help="for sheet.jpg and data.json (default: inspection)")
     add("--json", metavar="FILE", help="for the report alone, in place of data.json")
+    drawn = (
+        "for PATH synthetic, people who are drawn: so many scenes are written, as photos and annotations (default: 24)"
+    )
+    add("--count", metavar="N", type=whole_number, default=24, help=drawn)
+    add("--joints", metavar="NAME", default="coco", help="of synthetic people: coco, lsp, mpii ... (default: coco)")
+    add(
+        "--poses", metavar="FILE", default="", help="motion capture for synthetic people (default: the package's poses)"
+    )
+    add("--backgrounds", metavar="FOLDER", default="", help="photos behind synthetic people (default: drawn ones)")
     add("--extract", metavar="FOLDER", help="write the photos that a file of COFW holds into this folder first")
     return parser
+
+
+def draw_scenes(count: int, joints: str, poses: str, backgrounds: str, output: str) -> Path:
+    """Writes scenes of synthetic people into a folder; returns the annotation file."""
+    from vitruvian.data.synthetic import SyntheticPeople, write_scenes
+    from vitruvian.images import list_images
+    from vitruvian.skeletons import SKELETONS
+
+    if joints not in SKELETONS:
+        near = nearest_name(joints, SKELETONS)
+        raise InputError(f"--joints is {joints!r}, which is no skeleton; the nearest is {near!r}")
+    photos = tuple(list_images([backgrounds])[0]) if backgrounds else ()
+    return write_scenes(SyntheticPeople(SKELETONS[joints], 0, poses, photos), output, count)
 
 
 def as_json(found: Inspection) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from vitruvian.data.synthetic.body import FOREARM, SHANK, THIGH, UPPER_ARM, Shape
+from vitruvian.data.synthetic.poses import length_of
 from vitruvian.data.synthetic.surface import (
     HAIR,
     HEAD_PART,
@@ -200,11 +201,10 @@ def shade(outfit: Outfit, light: Light, parts: np.ndarray, places: np.ndarray, n
     """
     limits = outfit.limits.astype(np.float32)[parts]
     along = places[:, 1]
-    layer = (along[:, None] >= limits).sum(1)
+    layer = (along >= limits[:, 0]).astype(np.int8) + (along >= limits[:, 1]) + (along >= limits[:, 2])
     material = outfit.materials[parts, layer]
     colours = outfit.colours.astype(np.float32)
-    figure = pattern(outfit, material, places)
-    albedo = colours.reshape(-1, 3)[2 * material + figure]
+    albedo = colours.reshape(-1, 3)[2 * material + pattern(outfit, material, places)]
     on_head = np.flatnonzero(parts == HEAD_PART)
     if len(on_head):
         albedo[on_head] = paint_face(outfit, places[on_head])
@@ -215,7 +215,7 @@ def shade(outfit: Outfit, light: Light, parts: np.ndarray, places: np.ndarray, n
     strength = np.where(material == SKIN, 0.1, outfit.folds).astype(np.float32)
     normals = normals.copy()
     normals[:, :2] += 0.22 * strength[:, None] * bumps[:, 1:]
-    normals /= np.sqrt((normals * normals).sum(1, keepdims=True))
+    normals /= length_of(normals)
     brightness = 1 + 0.05 * (0.4 + strength) * bumps[:, 0]
     return albedo * lit(light, normals, material) * brightness[:, None]
 
@@ -227,33 +227,40 @@ def lit(light: Light, normals: np.ndarray, material: np.ndarray) -> np.ndarray:
     factors = direct[:, None] * light.colour.astype(np.float32)
     factors += sky[:, None] * (light.sky - light.ground).astype(np.float32) + light.ground.astype(np.float32)
     half = light.direction - np.array([0, 0, 1.0])
-    gloss = np.maximum(normals @ (half / np.linalg.norm(half)).astype(np.float32), 0) ** 16
+    gloss = np.maximum(normals @ (half / np.linalg.norm(half)).astype(np.float32), 0)
+    for _ in range(4):
+        gloss *= gloss  # to the 16th power
     shiny = np.array([0.2, 0.03, 0.03, 0.25, 0.12, 0.03, 0.05, 0.1], np.float32)[material]
     return np.sqrt(factors * 0.9 + 0.02) + (shiny * gloss * light.colour.mean())[:, None]
 
 
 def pattern(outfit: Outfit, material: np.ndarray, places: np.ndarray) -> np.ndarray:
     """0 or 1 (P,): whether a point has the second colour of its material."""
-    kind = outfit.patterns[material]
-    if not (outfit.patterns[np.unique(material)] != PLAIN).any():
-        return np.zeros(len(material), np.int64)
-    period = outfit.periods.astype(np.float32)[material]
+    found = np.zeros(len(material), np.int64)
+    for one in np.flatnonzero(outfit.patterns != PLAIN):
+        own = np.flatnonzero(material == one)
+        if len(own):
+            found[own] = figure(outfit.patterns[one], places[own], np.float32(outfit.periods[one]))
+    return found
+
+
+def figure(kind: int, places: np.ndarray, period: np.float32) -> np.ndarray:
+    """Where (P,) bool a pattern has its second colour; its period in metres."""
     u, v = places[:, 0] / period, places[:, 1] / period
-    first, second = u - np.floor(u) < 0.42, v - np.floor(v) < 0.42
+    first, second = u - np.floor(u), v - np.floor(v)
+    if kind == STRIPES:
+        return second < 0.42
+    if kind == BARS:
+        return first < 0.42
+    if kind == CHECKS:
+        return (first < 0.5) ^ (second < 0.5)
+    if kind == PLAID:
+        return ((first < 0.42) & (second < 0.42)) | (first > 0.9) | (second > 0.9)
+    if kind == DOTS:
+        return (first - 0.5) ** 2 + (second - 0.5) ** 2 < 0.08
     near = (np.abs(places[:, 0]) < 0.085) & (np.abs(places[:, 1] - 0.36) < 0.07) & (places[:, 2] > 0.1)
     marks = np.floor(u * 3).astype(np.int32) * 7 + np.floor(v * 2.2).astype(np.int32) * 13
-    options = np.stack(
-        [
-            np.zeros(len(kind), bool),
-            second,
-            first,
-            first ^ second,
-            (first & second) | (u - np.floor(u) > 0.9) | (v - np.floor(v) > 0.9),
-            near & (marks % 5 > 1),
-            (u - np.floor(u) - 0.5) ** 2 + (v - np.floor(v) - 0.5) ** 2 < 0.08,
-        ]
-    )
-    return options[kind, np.arange(len(kind))].astype(np.int64)
+    return near & (marks % 5 > 1)  # a logo on the chest
 
 
 def paint_face(outfit: Outfit, places: np.ndarray) -> np.ndarray:

@@ -42,7 +42,7 @@ def look(target: np.ndarray, distance: float, yaw: float, pitch: float, roll: fl
         focal: px.
     """
     level = np.array([[1.0, 0, 0], [0, -1.0, 0], [0, 0, -1.0]])  # looks along -z
-    turn = rotation(np.array([0, 0, 1.0]), roll) @ rotation(np.array([1.0, 0, 0]), -pitch) @ level
+    turn = rotation(np.array([0, 0, 1.0]), roll) @ rotation(np.array([1.0, 0, 0]), pitch) @ level
     turn = turn @ rotation(np.array([0, 1.0, 0]), yaw)
     return Camera(turn, target - distance * turn[2], focal, (0.0, 0.0))
 
@@ -59,3 +59,12 @@ def draw_camera(rng: np.random.Generator, target: np.ndarray, height: float) -> 
         math.radians(rng.normal(0, 4)),
         focal=distance / height * 200,
     )
+
+
+def draw_crowd_camera(rng: np.random.Generator, size: tuple[int, int]) -> Camera:
+    """A random camera over the ground for a photo of a size (W, H) px: from a child's height to a balcony's."""
+    above = math.exp(rng.uniform(math.log(0.8), math.log(3.5)))
+    pitch = math.atan2(above - 0.9, rng.uniform(3, 7)) + math.radians(rng.normal(0, 3))
+    focal = max(size) * math.exp(rng.uniform(math.log(0.8), math.log(1.7)))
+    camera = look(np.zeros(3), 0.0, rng.uniform(0, 2 * math.pi), pitch, math.radians(rng.normal(0, 3)), focal)
+    return Camera(camera.turn, np.array([0, above, 0]), focal, ((size[0] - 1) / 2, (size[1] - 1) / 2))

