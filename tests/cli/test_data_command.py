@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 
@@ -64,3 +65,19 @@ def test_a_missing_file_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err.endswith(
         "none.json: no such file; expected annotations, detected boxes or results\n"
     )
+
+
+def test_the_photos_of_cofw_are_extracted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    path, folder = tmp_path / "COFW_test_color.mat", tmp_path / "photos"
+    with h5py.File(path, "w", userblock_size=512) as file:  # axes the other way round than in MATLAB
+        file["phisT"] = np.concatenate([rng.uniform(5, 45, (58, 2)), np.zeros((29, 2))])
+        file["#refs#/a"] = np.full((3, 64, 48), 90, np.uint8)
+        cells = file.create_dataset("IsT", (1, 2), h5py.ref_dtype)
+        cells[0, 0] = cells[0, 1] = file["#refs#/a"].ref
+    assert main(["data", str(path), "--output", str(tmp_path / "out")]) == 2
+    assert "--extract FOLDER" in capsys.readouterr().out
+    assert main(["data", str(path), "--extract", str(folder), "--output", str(tmp_path / "out")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [f"2 photos written to {folder}", f"{path}: COFW, 29 joints of 'cofw'"]
+    assert f"photos           2 in {folder}" in lines

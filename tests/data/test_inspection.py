@@ -150,8 +150,8 @@ def test_photos_are_looked_at(tmp_path: Path) -> None:
         f"{folder}/empty.jpg is empty (0 bytes); fetch or save it again",
         f"{folder}/page.jpg is not an image: it begins with b'<html>no'; name a JPEG or PNG file",
         f"There is no photo {folder}/missing.jpg; ",
-        f"{folder}/small.jpg is 50 x 48 px, but {path} says 64 x 48 px of image 6; fetch the photo that was annotated",
-        f"{folder}/turned.jpg is 48 x 64 px, which is turned by its EXIF orientation, but {path} says 64 x 48 px of",
+        f"{folder}/small.jpg is 50 x 48 px, but its annotations say 64 x 48 px of image 6; fetch the photo",
+        f"{folder}/turned.jpg is 48 x 64 px, perhaps turned by its EXIF orientation, but its annotations say",
         f"{path}: images 1 and 8 are the same file a.jpg; put the people of both into one",
     ]
     assert len(found.problems) == len(expected)
@@ -163,7 +163,9 @@ def test_photos_are_looked_at(tmp_path: Path) -> None:
 def test_without_any_photo_one_line_says_so(tmp_path: Path) -> None:
     path = write(tmp_path, person(1, 1), person(2, 2), images=("c.jpg", "d.jpg"))
     found = inspect(path)
-    expected = f"none of its 2 photos was found, c.jpg not in {tmp_path / 'images'}; give their folder (--images)"
+    expected = (
+        f"none of its 2 photos was found, c.jpg not in {tmp_path / 'images'}; give their folder (--images FOLDER)"
+    )
     assert found.problems == [f"{path}: {expected}"]
     assert sheet_of(found) is None
 

@@ -141,6 +141,13 @@ def test_a_missing_photo_is_named(labels: Labels) -> None:
         crops[0, 0]
 
 
+def test_a_photo_of_another_size_than_annotated_is_named(labels: Labels) -> None:
+    photo = replace(labels.photos[0], size=(7, 9))
+    crops = PersonCrops(replace(labels, photos=(photo,)), FRAMING)
+    with pytest.raises(InputError, match=r" px, but its annotations say 7 x 9 px of image .*; fetch the photo"):
+        crops[0, 0]
+
+
 def test_epochs_have_an_order_of_their_own() -> None:
     batches = EpochBatches(11, 3, seed=4)
     assert len(batches) == batches.batches_per_epoch == 3

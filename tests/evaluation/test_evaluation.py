@@ -16,6 +16,7 @@ from vitruvian.errors import InputError
 from vitruvian.evaluation import check_photos, evaluate, rows_of
 from vitruvian.evaluation.scoring import aligned, figures_table, missing_figures, score_results, without_nan
 from vitruvian.geometry import Framing
+from vitruvian.images import write_image
 from vitruvian.metrics.wholebody import split
 from vitruvian.sample import People, Photo, Poses
 from vitruvian.skeletons import COCO, COCO_WHOLEBODY, COFW, LSP, MPII, skeleton_from_names
@@ -259,6 +260,17 @@ def test_missing_photos_are_told_before_the_first_is_looked_at(labels: Labels, t
     photos = [Photo(tmp_path / f"{i}.png", i, (60, 50), labels.photos[0].people) for i in range(5)]
     with pytest.raises(InputError, match=r"5 of 5 photos are missing \(.*0\.png, .*1\.png, .*2\.png and 2 more\)"):
         check_photos(labels, photos)
+
+
+def test_photos_of_another_size_than_annotated_are_told_first(labels: Labels, tmp_path: Path) -> None:
+    for name in ("1.jpg", "2.jpg"):
+        write_image(tmp_path / name, np.zeros((5, 7, 3), np.uint8))
+    oracle = Oracle(labels)
+    with pytest.raises(InputError) as raised:
+        evaluate(oracle, labels, tmp_path / "results.json")
+    assert str(raised.value).startswith(f"{tmp_path}/1.jpg is 7 x 5 px, but its annotations say ")
+    assert str(raised.value).endswith(f"; 2 such photos: vitruvian data {labels.path} names all")
+    assert not oracle.looked_at
 
 
 def test_a_photo_that_cannot_be_read_stops_the_evaluation_and_leaves_no_file(labels: Labels, tmp_path: Path) -> None:

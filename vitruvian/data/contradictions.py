@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from vitruvian.data.faces import is_face
-from vitruvian.data.labels import Labels, labelled
+from vitruvian.data.labels import Labels, labelled, other_size
 from vitruvian.errors import InputError
 from vitruvian.images import check_image
 from vitruvian.sample import People, Photo
-from vitruvian.skeletons import COCO, COCO_WHOLEBODY, CROWDPOSE
+from vitruvian.skeletons import COCO, COCO_WHOLEBODY, COFW, CROWDPOSE
 
 READERS = 8
 """Threads that look at photos: they wait for the disk."""
@@ -98,7 +98,7 @@ def misplaced_people(labels: Labels, sizes: dict[Path, tuple[int, int]]) -> Iter
         edge = np.array([width, height]) - 0.5
         near = 0.25 * (boxes[:, 2:] - boxes[:, :2]).max(1, initial=1)[:, None, None]
         inside = ((points >= boxes[:, None, :2] - near) & (points <= boxes[:, None, 2:] + near)).all(-1)
-        for index in np.flatnonzero(labelled(people)):
+        for index in np.flatnonzero(labelled(people)).tolist():
             where, count = f"{labels.path}: {person_name(photo, index)}", int(joints[index].sum())
             origin = (points[index] == 0).all(-1) & joints[index]
             if origin.any():
@@ -149,11 +149,10 @@ def photo_problems(labels: Labels, sizes: dict[Path, tuple[int, int]]) -> Iterat
     """
     paths = [photo.path for photo in labels.photos]
     if paths and not any(path.is_file() for path in paths):
-        folders = sorted({str(path.parent) for path in paths})
-        yield (
-            f"{labels.path}: none of its {len(paths)} photos was found, {paths[0].name} not in {folders[0]}; give "
-            "their folder (--images)"
-        )
+        inside = labels.skeleton is COFW and labels.path.suffix.lower() == ".mat"
+        remedy = "take them out of the file (--extract FOLDER)" if inside else "give their folder (--images FOLDER)"
+        missing = f"{paths[0].name} not in {paths[0].parent}"
+        yield f"{labels.path}: none of its {len(paths)} photos was found, {missing}; {remedy}"
         return
     listed: dict[Path, Any] = {}
     with ThreadPoolExecutor(READERS) as threads:
@@ -168,13 +167,8 @@ def photo_problems(labels: Labels, sizes: dict[Path, tuple[int, int]]) -> Iterat
                 yield found
                 continue
             sizes[photo.path] = found
-            if all(photo.size) and photo.size != found:
-                turned = ", which is turned by its EXIF orientation" if photo.size == found[::-1] else ""
-                yield (
-                    f"{photo.path} is {found[0]} x {found[1]} px{turned}, but {labels.path} says {photo.size[0]} x "
-                    f"{photo.size[1]} px of image {photo.image_id!r}; fetch the photo that was annotated, or scale the "
-                    "annotations"
-                )
+            if text := other_size(photo, found):
+                yield text
 
 
 def looked_at(path: Path) -> tuple[int, int] | str:

@@ -125,6 +125,17 @@ def why_nobody(labels: Labels) -> str:
     return f"of {labels.num_people} people, " + ", ".join(parts)
 
 
+def other_size(photo: Photo, found: tuple[int, int]) -> str:
+    """What is wrong with a photo whose width and height px are not those that its annotations state, or ""."""
+    if photo.size == found or not all(photo.size):
+        return ""
+    turned = ", perhaps turned by its EXIF orientation" if photo.size == found[::-1] else ""
+    return (
+        f"{photo.path} is {found[0]} x {found[1]} px{turned}, but its annotations say {photo.size[0]} x "
+        f"{photo.size[1]} px of image {photo.image_id!r}; fetch the photo that was annotated, or scale the annotations"
+    )
+
+
 def read_text(path: Path, what: str) -> str:
     """The text of a file in UTF-8; `what` says in the error what was looked for."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vitruvian.augment import Augmentation, change_pixels, draw_view
-from vitruvian.data.labels import Labels, trainable
+from vitruvian.data.labels import Labels, other_size, trainable
 from vitruvian.errors import InputError
 from vitruvian.geometry import Framing, box_matrix, from_reduced, invert, reach, reduction_for, transform_people
 from vitruvian.images import image_size, read_image, warp
@@ -74,10 +74,11 @@ class PersonCrops(Dataset):
 
 
 def with_size(photo: Photo) -> Photo:
-    """The photo with its size, read from the file's head where the annotations do not say it."""
-    if photo.size[0] > 0:
-        return photo
-    return Photo(photo.path, photo.image_id, image_size(photo.path), photo.people, photo.annotation_ids)
+    """The photo with its size, from the file's head; raises InputError where the annotations say another one."""
+    size = image_size(photo.path)
+    if text := other_size(photo, size):
+        raise InputError(text)
+    return photo if photo.size == size else replace(photo, size=size)
 
 
 def crop_sample(photo: Photo, people: People, matrix: np.ndarray, framing: Framing, mirror: Sequence[int]) -> Sample:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,12 +16,13 @@ import numpy as np
 from tqdm import tqdm
 
 from vitruvian.data.boxes import Boxes
-from vitruvian.data.labels import Labels, trainable, why_nobody
+from vitruvian.data.labels import Labels, other_size, trainable, why_nobody
 from vitruvian.errors import InputError
 from vitruvian.evaluation.joints import fields_of, shared_joints
 from vitruvian.evaluation.scoring import PckhWay, score_results
 from vitruvian.files import write_atomically
 from vitruvian.geometry import Framing, centre_and_scale, fix_aspect
+from vitruvian.images import image_size
 from vitruvian.metrics.oks import ScoreMode, oks_between, oks_nms, rescore
 from vitruvian.prediction import Predictor
 from vitruvian.sample import Photo, Poses
@@ -99,7 +101,7 @@ def evaluate(
 
 
 def check_photos(labels: Labels, photos: Sequence[Photo]) -> None:
-    """Raises InputError that counts the photos without a file and names the first ones."""
+    """Raises InputError that counts the photos without a file, or of another size than annotated, and names some."""
     missing = [str(photo.path) for photo in photos if not photo.path.is_file()]
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
@@ -107,6 +109,13 @@ def check_photos(labels: Labels, photos: Sequence[Photo]) -> None:
             f"{labels.path}: {len(missing)} of {len(photos)} photos are missing ({', '.join(missing[:3])}{more}); add "
             "them, or give the folder of the photos (--images)"
         )
+    others = []
+    for photo in photos:
+        with suppress(InputError):  # a damaged one is named when it is read
+            others += filter(None, [other_size(photo, image_size(photo.path))])
+    if others:
+        more = f"; {len(others)} such photos: vitruvian data {labels.path} names all" if len(others) > 1 else ""
+        raise InputError(others[0] + more)
 
 
 def annotated_people(labels: Labels) -> list[PhotoBoxes]:
