@@ -104,7 +104,7 @@ def read_arrays(
     boxes, photos = square_boxes(centres, scales), []
     for index, name in enumerate(names):
         with problems:
-            camera, size = camera_of(path, name, cameras)
+            camera = camera_of(path, name, cameras)
             known = places[index, :, 3:] > 0
             visible = np.where(part[index, :, 2] > 0, SEEN, NOT_LABELLED)
             joints = np.where(known, 1000 * places[index, :, :3], np.nan)
@@ -113,7 +113,8 @@ def read_arrays(
             one = people_in_space(
                 joints[None], skeleton, camera, part[index, None, :, :2], visible[None], boxes[index, None]
             )
-            photos.append(Photo(folder / name, name, size, one, (index + 1,)))
+            # Photos of the smaller cameras may have two rows more than cameras.pkl says.
+            photos.append(Photo(folder / name, name, (0, 0), one, (index + 1,)))
     return Labels(path, skeleton, tuple(photos), notes=notes)
 
 
@@ -128,8 +129,8 @@ def find_cameras(path: Path) -> Path | None:
     return next((c for c in (path.parent / CAMERAS, path.parent.parent / CAMERAS) if c.is_file()), None)
 
 
-def read_cameras(path: Path) -> dict[tuple[str, str], tuple[np.ndarray, tuple[int, int]]]:
-    """Numbers (9,) and photo size (width, height) of the cameras by (subject, camera).
+def read_cameras(path: Path) -> dict[tuple[str, str], np.ndarray]:
+    """Numbers (9,) of the cameras by (subject, camera).
 
     Raises InputError when the file is damaged or holds something else.
     """
@@ -147,23 +148,19 @@ def read_cameras(path: Path) -> dict[tuple[str, str], tuple[np.ndarray, tuple[in
             if name not in camera or np.size(camera[name]) != length:
                 raise InputError(f"{path}: camera {key} has no '{name}' of {length} numbers; fetch the file again")
             values.append(np.asarray(camera[name], np.float64).ravel())
-        size = int(camera.get("w", 0)), int(camera.get("h", 0))
-        found[str(key[0]), str(key[1])] = np.concatenate(values), size
+        found[str(key[0]), str(key[1])] = np.concatenate(values)
     return found
 
 
-def camera_of(
-    path: Path, name: str, cameras: Mapping[tuple[str, str], tuple[np.ndarray, tuple[int, int]]] | None
-) -> tuple[np.ndarray | None, tuple[int, int]]:
-    """Camera (1, 9) and photo size of a photo by its name, `S1_Directions_1.54138969_000001.jpg`."""
+def camera_of(path: Path, name: str, cameras: Mapping[tuple[str, str], np.ndarray] | None) -> np.ndarray | None:
+    """Camera (1, 9) of a photo by its name, `S1_Directions_1.54138969_000001.jpg`."""
     if cameras is None:
-        return None, (0, 0)
+        return None
     found = re.match(r"(S\d+)_[^/]*\.(\d+)_\d+\.\w+$", name.replace("\\", "/").rpartition("/")[2])
     if not found or (found[1], found[2]) not in cameras:
         which = f"camera {found[2]} of {found[1]}" if found else "a camera by the name of the photo"
         raise InputError(f"{path}: {CAMERAS} has not {which}, which {name} was taken by; fetch {CAMERAS} again")
-    camera, size = cameras[found[1], found[2]]
-    return camera[None], size
+    return cameras[found[1], found[2]][None]
 
 
 # JSON ---------------------------------------------------------------------------------------------------------------
