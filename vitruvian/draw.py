@@ -26,6 +26,7 @@ PEOPLE: tuple[Colour, ...] = (
 )
 _RIM: Colour = (24, 24, 28)
 _PAPER: Colour = (18, 18, 20)
+_LINE: Colour = (44, 46, 52)
 _FRACTION_BITS = 4  # OpenCV draws at 1/16 px
 
 
@@ -54,6 +55,50 @@ def draw_poses(
         if shown[person].any():
             _draw_person(canvas, points[person], shown[person], skeleton, colour)
     return canvas
+
+
+def draw_in_space(
+    image: np.ndarray,
+    joints: np.ndarray,
+    joint_scores: np.ndarray,
+    skeleton: Skeleton,
+    threshold: float = 0.2,
+    tile: int = 480,
+) -> np.ndarray:
+    """A sheet of `image`, which has the poses drawn already, and of the same people from front, side and above.
+
+    The three have one scale and lines half a metre apart (a metre where people stand far apart). The front is what the
+    camera sees, but without perspective; from the side what is further away is to the right, from above further up.
+
+    Args:
+        image: (H, W, 3), the photo with its poses.
+        joints: (N, K, 3) mm before the camera: x to the right, y down, z away from it.
+        joint_scores: (N, K).
+        skeleton: of K joints.
+        threshold: joints with a score not above it are left out.
+        tile: longer side of each picture, px.
+    """
+    joints = np.asarray(joints, np.float64)
+    shown = np.isfinite(joints).all(-1) & (np.asarray(joint_scores) > threshold)
+    known = joints[shown] if shown.any() else np.zeros((1, 3))
+    middle, extent = (known.min(0) + known.max(0)) / 2, 1.2 * float(np.ptp(known, axis=0).max()) + 300
+    line, scale = (500.0 if extent < 5000 else 1000.0), tile / extent
+    pictures = [image]
+    for across, down, sign in ((0, 1, 1), (2, 1, 1), (0, 2, -1)):
+        axes, signs = [across, down], np.array([1, sign])
+        canvas = np.full((tile, tile, 3), _PAPER, np.uint8)
+        corner = middle[axes] * signs - extent / 2  # mm at the top left
+        for axis in range(2):
+            for mark in np.arange(math.ceil(corner[axis] / line) * line, corner[axis] + extent, line):
+                place = round((mark - corner[axis]) * scale)
+                canvas[(slice(None), place) if axis == 0 else (place,)] = _LINE
+        flat = (joints[..., axes] * signs - corner) * scale - 0.5
+        for person in np.argsort(-np.where(shown, joints[..., 2], -np.inf).max(-1)):  # the nearest on top
+            if shown[person].any():
+                _draw_person(canvas, flat[person], shown[person], skeleton, PEOPLE[person % len(PEOPLE)])
+        pictures.append(canvas)
+    captions = ["photo", f"front, lines {line / 1000:g} m apart", "side, far is right", "above, far is up"]
+    return contact_sheet(pictures, 4, captions, tile)
 
 
 def as_poses(people: People) -> Poses:

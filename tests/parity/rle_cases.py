@@ -105,7 +105,7 @@ def rle_loss(case) -> None:
     case.compare("latent", latent)
     case.compare("log_det", log_determinant)
     case.compare("log_prob", method.flow(errors))
-    loss = sum(method.loss(maps, targets).values())
+    loss = torch.stack(list(method.loss(maps, targets).values())).sum()
     case.compare("loss", loss)
     compare_gradients(case, method, loss, features)
 
@@ -154,7 +154,7 @@ def rle_official_loss(case) -> None:
         log_phi = method.log_phi(errors, targets)
         case.compare("nf_loss", nn.functional.logsigmoid(maps.sigma_logits) - log_phi[..., None])
         case.compare("log_q", negative_log_density(errors, maps.sigma_logits, "laplace", "authors"))
-    loss = sum(method.loss(maps, targets).values())
+    loss = torch.stack(list(method.loss(maps, targets).values())).sum()
     case.compare("loss", loss)
     compare_gradients(case, method, loss, features)
 

@@ -51,7 +51,11 @@ def predict_command(arguments: list[str]) -> int:
     box_threshold = parse(options.box_threshold or str(BOX_THRESHOLD), float, "--box-threshold")
 
     from vitruvian.images import list_images
+    from vitruvian.prediction.space import Viewpoint
 
+    camera: Any = tuple(parse(text, float, "--camera") for text in options.camera) if options.camera else None
+    root_depth = None if options.root_depth is None else parse(options.root_depth, float, "--root-depth")
+    viewpoint = Viewpoint(camera, root_depth)
     photos, problems = list_images(options.photos)
     detector = chosen_detector(options)
 
@@ -74,6 +78,7 @@ def predict_command(arguments: list[str]) -> int:
         box_threshold=box_threshold,
         detector=detector,
         joints=named_joints(options.joints) if options.joints else None,
+        viewpoint=viewpoint,
     )
     report.failed[:0] = problems
     print("\n".join(report.lines()))
@@ -116,6 +121,11 @@ def predict_parser() -> Parser:
     add("--threshold", metavar="SCORE", help=f"{drawn} shares of a map and small, 0, which draws them all)")
     whose = "whose joints results.json has, found by name: a known skeleton, such as coco, or annotations"
     add("--joints", metavar="NAME|DATA", help=f"{whose} (default: the network's)")
+    seen = "for networks in space: focal lengths and centre of the camera, px"
+    numbers = ("FX", "FY", "CX", "CY")
+    add("--camera", nargs=4, metavar=numbers, help=f"{seen} (default: 1.15 of the longer side, and the middle)")
+    distance = "distance of everybody's pelvis (default: where the crop's longer side measures 2 m)"
+    add("--root-depth", metavar="MM", help=f"for networks in space: {distance}")
     add("--no-drawings", dest="drawings", action="store_false", help="only write results.json")
     add_prediction(parser)
     return parser

@@ -83,7 +83,8 @@ def read_arrays(
     """
     from vitruvian.checkpoints.foreign import read_foreign  # not at import time: it needs torch
 
-    content = read_foreign(path) if content is None else content
+    content = content or read_foreign(path)
+    assert content is not None
     joints = np.shape(content["part"])[1:2]
     skeleton = SKELETONS.get(joints[0] if joints else 0)
     if skeleton is None or skeleton is H36M_18:
@@ -193,7 +194,10 @@ def read_json_form(path: Path, images: Path | None = None, content: Any = None, 
             skeleton = skeleton or SKELETONS.get(len(joints), H36M)
             if len(joints) != skeleton.num_joints or skeleton is MESH_24:
                 raise InputError(f"{path}: '{key}' of {where} has {len(joints)} joints, expected 17 or 18 in all")
-            size = tuple(int(number(path, own.get(side) or 0, f"'{side}' of {where}")) for side in ("width", "height"))
+            width, height = (
+                int(number(path, own.get(side) or 0, f"'{side}' of {where}")) for side in ("width", "height")
+            )
+            size = width, height
             camera = np.concatenate(
                 [numbers(path, field(path, own, part, where), 2, f"'{part}' of {where}") for part in "fc"]
             )

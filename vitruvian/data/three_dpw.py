@@ -93,7 +93,8 @@ def read_list(
     """The boxes of a list of bodies, such as 3dpw_test.npz; their joints are never labelled."""
     from vitruvian.checkpoints.foreign import read_foreign  # not at import time: it needs torch
 
-    content = read_foreign(path) if content is None else content
+    content = content or read_foreign(path)
+    assert content is not None
     names = names_of(path, content)
     centres, scales = (
         array_of(path, content, "center", (len(names), 2)),

@@ -19,12 +19,12 @@ from tqdm import tqdm
 
 from vitruvian.crops import in_order, num_threads
 from vitruvian.data.boxes import PERSON, Boxes
-from vitruvian.draw import draw_poses
+from vitruvian.draw import draw_in_space, draw_poses
 from vitruvian.errors import InputError
 from vitruvian.files import make_folder, write_atomically
 from vitruvian.images import WRITABLE, read_image, write_image
 from vitruvian.prediction import Prediction, Predictor
-from vitruvian.sample import Poses
+from vitruvian.prediction.space import EVERYWHERE, Viewpoint, before_camera, space_fields
 from vitruvian.skeletons import Skeleton, matching_joints
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Report:
     threshold: float = 0.0
     detector: Detector | None = None  # what found the people, if anything did
     failed: list[str] = field(default_factory=list)  # why, one line a photo, with its path
+    assumptions: list[str] = field(default_factory=list)  # what was taken for granted of cameras and distances
     undrawn: list[str] = field(default_factory=list)  # photos with results, but without a drawing, and why
 
     def lines(self) -> list[str]:
@@ -70,6 +71,7 @@ class Report:
         if self.faint:
             people = counted(self.faint, "person", "people")
             said.append(f"{people} not drawn: no joint has a score above {self.threshold:g} (--threshold)")
+        said += self.assumptions
         for what, reasons in (("failed", self.failed), ("not drawn", self.undrawn)):
             said += [f"{what}: {reason}" for reason in reasons]
         if self.failed:
@@ -90,13 +92,15 @@ def predict_files(
     box_threshold: float = 0.0,
     detector: Detector | None = None,
     joints: Skeleton | None = None,
+    viewpoint: Viewpoint = EVERYWHERE,
 ) -> Report:
     """Predicts any number of photos into the folder `output`.
 
     It gets a drawing of each photo under the photo's name, and results.json: COCO keypoint results, best first in each
     photo, with the image's number where the file is named by one (`000000000790.jpg`) and else the file's name, and
-    beside the usual fields `box`, the box that was looked into (x0 y0 x1 y1 px). Each file is written whole or not at
-    all. A photo that cannot be read or has a bad box is left out, and the report says why.
+    beside the usual fields `box`, the box that was looked into (x0 y0 x1 y1 px). Results of a network in space have the
+    fields of `prediction.space.space_fields` too, and its drawings show people from front, side and above. Each file is
+    written whole or not at all. A photo that cannot be read or has a bad box is left out, and the report says why.
 
     Args:
         predictor: the network.
@@ -113,9 +117,11 @@ def predict_files(
         detector: what finds the people where there are no boxes.
         joints: those that the results have, found by their names, with the score NOT_KNOWN where the network has no
             such; None: the network's.
+        viewpoint: what is known of camera and distance, for a network in space.
 
     Raises:
-        InputError: the boxes are of other photos, a drawing would replace a photo, or the disk takes no more.
+        InputError: the network finds no depths, but a viewpoint was given; the boxes are of other photos, a drawing
+            would replace a photo, or the disk takes no more.
     """
     output = Path(output)
     names = unique_names(photos)
@@ -136,7 +142,8 @@ def predict_files(
     check_targets(photos, targets)
     make_folder(output)
     predictions = predictor.predict_stream(photos, None if detector else of_photos, flip, batch_size, detector)
-    draw = partial(draw_photo, skeleton=predictor.skeleton, threshold=threshold)
+    padding = predictor.framing.padding
+    draw = partial(draw_photo, skeleton=predictor.skeleton, threshold=threshold, padding=padding, viewpoint=viewpoint)
     image_ids = image_ids_of(names)
 
     def write(part: Path) -> None:
@@ -149,12 +156,12 @@ def predict_files(
             separator = "["
             for (prediction, undrawn), image_id, of_photo in zip(bar, image_ids, of_photos):
                 note(report, prediction, of_photo, undrawn, drawings)
-                poses = prediction.poses
-                for record in records(
-                    image_id, poses if poses is None or sources is None else poses.with_joints(sources)
-                ):
+                if sources is not None and prediction.poses is not None:
+                    prediction = prediction._replace(poses=prediction.poses.with_joints(sources))
+                for record in records(image_id, prediction, padding, viewpoint):
                     file.write(separator + "\n" + json.dumps(record))
                     separator = ","
+                    report.assumptions = viewpoint.assumptions() if "keypoints_3d" in record else []
             file.write("\n]\n" if separator == "," else "[]\n")
 
     write_atomically(report.results, write)
@@ -162,7 +169,11 @@ def predict_files(
 
 
 def draw_photo(
-    item: tuple[Prediction, Path, Path | None], skeleton: Skeleton, threshold: float
+    item: tuple[Prediction, Path, Path | None],
+    skeleton: Skeleton,
+    threshold: float,
+    padding: float,
+    viewpoint: Viewpoint,
 ) -> tuple[Prediction, str]:
     """Draws one photo into a file; runs in a thread. Gives back the prediction, and why there is no drawing."""
     prediction, photo, target = item
@@ -170,6 +181,9 @@ def draw_photo(
         return prediction, ""
     try:
         drawing = draw_poses(read_image(photo), prediction.poses, skeleton, threshold)
+        if prediction.poses.keypoints.shape[2] == 3:
+            joints, _, _ = before_camera(prediction.poses, prediction.photo_size, padding, viewpoint)
+            drawing = draw_in_space(drawing, joints, prediction.poses.joint_scores, skeleton, threshold)
         make_folder(target.parent)
         write_image(target, drawing)
     except InputError as error:
@@ -193,10 +207,14 @@ def note(report: Report, prediction: Prediction, boxes: Any, undrawn: str, drawi
         report.undrawn.append(undrawn)
 
 
-def records(image_id: int | str, poses: Poses | None) -> Iterator[dict[str, Any]]:
+def records(
+    image_id: int | str, prediction: Prediction, padding: float, viewpoint: Viewpoint
+) -> Iterator[dict[str, Any]]:
     """COCO keypoint results of one photo, best first."""
+    poses = prediction.poses
     if poses is None:
         return
+    further = space_fields(poses, prediction.photo_size, padding, viewpoint)
     places = np.round(poses.keypoints[..., :2].astype(np.float64), 2)
     triples = np.concatenate([places, np.round(poses.joint_scores[..., None].astype(np.float64), 6)], -1)
     boxes = np.zeros((len(poses), 0)) if poses.boxes is None else np.round(poses.boxes, 2)
@@ -207,6 +225,7 @@ def records(image_id: int | str, poses: Poses | None) -> Iterator[dict[str, Any]
             "keypoints": triples[person].ravel().tolist(),
             "score": round(float(poses.scores[person]), 6),
             "box": boxes[person].tolist(),
+            **further[person],
         }
 
 
