@@ -18,7 +18,7 @@ from vitruvian.experiment import Dataset
 from vitruvian.geometry import Framing, determinant, transform_points
 from vitruvian.sample import SEEN
 from vitruvian.skeletons import AP10K, LSP
-from vitruvian.training import read_data
+from vitruvian.training.data import read_data
 
 FRAMING = Framing(size=(96, 128))
 
@@ -83,10 +83,10 @@ def test_joints_that_a_body_lacks_are_named() -> None:
 def test_training_data_alone_and_mixed(tmp_path: Path) -> None:
     experiment = small_experiment(make_data(tmp_path, people=6))
     assert experiment.skeleton is LSP
-    alone, val = read_data(replace(experiment, dataset=Dataset(path=SYNTHETIC, limit=4)))
+    alone, val, _ = read_data(replace(experiment, dataset=Dataset(path=SYNTHETIC, limit=4)))
     assert len(alone) == 4
     assert val is None
-    mixed, _ = read_data(replace(experiment, dataset=replace(experiment.dataset, synthetic=0.4)))
+    mixed, *_ = read_data(replace(experiment, dataset=replace(experiment.dataset, synthetic=0.4)))
     assert len(mixed) == 10
     batch = collate([mixed[0, index] for index in (2, 5, 6, 9)])
     depths = batch.everyone.keypoints[..., 2]
