@@ -22,7 +22,7 @@ import vitruvian.training
 from vitruvian import checkpoints
 from vitruvian.cli import COMMANDS, main
 from vitruvian.data.reading import read_labels
-from vitruvian.evaluation import score_results
+from vitruvian.evaluation.scoring import score_results
 from vitruvian.experiment import Experiment
 from vitruvian.images import read_image
 from vitruvian.methods import METHODS, build, experiment_from_dict, experiment_to_dict, recipes

@@ -539,3 +539,25 @@ def test_a_whole_body_is_five_fields_and_has_figures_by_part(tmp_path: Path) -> 
         "all joints, by OKS",
         *("body", "foot", "face", "left hand", "right hand", "hand"),
     ]
+
+
+def test_what_files_lack_is_said(labels: Labels, tmp_path: Path) -> None:
+    records = [
+        {
+            "image_id": 1,
+            "category_id": labels.category_id,
+            "score": 0.5,
+            "keypoints": [9.0, 9.0, 0.0] * len(labels.skeleton.joints),
+        }
+    ]
+    path = results_file(tmp_path, records)
+    content = json.loads(labels.path.read_text())
+    for record in content["annotations"]:
+        record.pop("area")
+    labels.path.write_text(json.dumps(content))
+    notes = score_results(path, read_labels(labels.path))["notes"]
+    assert (
+        notes[0]
+        == f"{labels.path}: no annotation has an 'area'; a person is as large as .53 of the box, as in CrowdPose"
+    )
+    assert notes[-1] == f"{path}: 1 result whose joints all have the score 0; kept, as COCO's own evaluation does"

@@ -12,6 +12,7 @@ from vitruvian.geometry import BOX_SHARE, boxes_from_xywh
 from vitruvian.metrics.coco import FIGURES, evaluate_coco, evaluate_crowdpose, read_records, score_coco
 from vitruvian.metrics.curves import faster_coco_eval
 from vitruvian.metrics.oks import oks, oks_nms, rescore, soft_oks_nms
+from vitruvian.metrics.records import Named
 from vitruvian.metrics.wholebody import PARTS, joined, mean_of_hands, score_wholebody
 from vitruvian.skeletons import COCO as COCO_17
 
@@ -70,7 +71,7 @@ def compare_matches(case, truth: dict, results: list[dict], use_area: bool) -> N
     matched = np.zeros((len(THRESHOLDS), len(results)), int)
     ids = [person["id"] for person in truth["annotations"]]
     counts = {p["id"]: not (p.get("iscrowd", 0) or p["num_keypoints"] == 0) for p in truth["annotations"]}
-    people, found, _ = read_records(("the truth", truth), results, len(case.config["sigmas"]), use_area)
+    people, found, _ = read_records(Named("the truth", truth), results, len(case.config["sigmas"]), use_area)
     for row, threshold in enumerate(THRESHOLDS):
         evaluator = faster_coco_eval(people, found, case.config["sigmas"], matches=True)
         evaluator.params.iouThrs = np.array([threshold])

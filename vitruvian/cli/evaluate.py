@@ -66,6 +66,8 @@ def evaluate_command(arguments: list[str]) -> int:
         print(f"{count} of the {everything} joints count, which the network has too: {', '.join(figures['joints'])}")
     print()
     print("\n\n".join(part for part in (figures_table(figures), *missing_figures(figures, labels)) if part))
+    for note in figures.get("notes", ()):
+        print(f"note: {note}")
     print(f"\nresults in {figures['results']}, scores in {scores}")
     return 0
 

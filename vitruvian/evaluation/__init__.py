@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -18,26 +18,14 @@ from tqdm import tqdm
 from vitruvian.data.boxes import Boxes
 from vitruvian.data.labels import Labels, other_size, trainable, why_nobody
 from vitruvian.errors import InputError
-from vitruvian.evaluation.joints import fields_of, shared_joints
-from vitruvian.evaluation.scoring import PckhWay, score_results
+from vitruvian.evaluation.joints import shared_joints
+from vitruvian.evaluation.results import PhotoBoxes, result_records
+from vitruvian.evaluation.scoring import PckhWay, score_records
 from vitruvian.files import write_atomically
-from vitruvian.geometry import Framing, centre_and_scale, fix_aspect
 from vitruvian.images import image_size
-from vitruvian.metrics.oks import ScoreMode, oks_between, oks_nms, rescore
+from vitruvian.metrics.oks import ScoreMode
 from vitruvian.prediction import Predictor
 from vitruvian.sample import Photo, Poses
-
-DUPLICATE = 0.9
-"""OKS above which two poses of one photo are one person, as in all published top-down figures."""
-
-
-class PhotoBoxes(NamedTuple):
-    """Whom to look at in one photo, N people."""
-
-    photo: Photo
-    boxes: np.ndarray  # (N, 4) float64 x0 y0 x1 y1 px
-    scores: np.ndarray  # (N,) of the boxes
-    annotation_ids: tuple[int, ...]  # whose boxes they are; empty for detected ones
 
 
 def evaluate(
@@ -84,10 +72,8 @@ def evaluate(
     check_photos(labels, [people.photo for people in work])
     flip = predictor.flip if flip is None else flip
     mode = score or predictor.score
-    records: list[dict[str, Any]] = []
-    for people, poses in predicted(predictor, work, flip, batch_size):
-        scores = rescore(people.scores, poses.joint_scores, mode)
-        records += photo_records(people, poses.with_joints(sources), scores, predictor.framing, labels, sources)
+    found = list(predicted(predictor, work, flip, batch_size))
+    records = result_records(found, mode, predictor.framing, labels, sources)
     text = json.dumps(records, allow_nan=False)
     write_atomically(results_path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     about = {
@@ -97,7 +83,7 @@ def evaluate(
         "flip": flip,
         "score": mode,
     }
-    return about | score_results(results_path, labels, pckh_way)
+    return about | score_records(records, results_path, labels, pckh_way)
 
 
 def check_photos(labels: Labels, photos: Sequence[Photo]) -> None:
@@ -151,47 +137,3 @@ def rows_of(asked: np.ndarray, found: np.ndarray) -> np.ndarray:
     rows = np.empty(len(asked), np.intp)
     rows[np.lexsort(asked.T)] = np.lexsort(found.T)
     return rows
-
-
-def photo_records(
-    people: PhotoBoxes,
-    poses: Poses,
-    scores: np.ndarray,
-    framing: Framing,
-    labels: Labels,
-    sources: Sequence[int],
-) -> list[dict[str, Any]]:
-    """The COCO results of one photo: poses that are nobody's duplicate, best first.
-
-    Args:
-        people: whose boxes were looked into.
-        poses: what was found in them, in the same order, in the joints of the labels.
-        scores: (N,) of the people.
-        framing: what a crop is; duplicates are told by its size.
-        labels: whose sigmas and category the results have.
-        sources: (K,) -1 for joints that the network does not find, which have no say in what is a duplicate.
-    """
-    points = poses.keypoints[..., :2].astype(np.float64)
-    areas = fix_aspect(centre_and_scale(people.boxes, framing.padding)[1], framing.size).prod(-1)
-    known = np.flatnonzero(np.asarray(sources) >= 0)
-    own, sigmas = points[:, known], np.array(labels.skeleton.oks_sigmas)[known]
-    kept = oks_nms(own, scores, areas, sigmas, DUPLICATE)
-    # A thousandth of a pixel and a millionth of a score are far below what any metric can tell.
-    triples = np.concatenate([points.round(3), poses.joint_scores[..., None].astype(np.float64).round(6)], -1)
-    values = [fields_of(pose, labels.skeleton) for pose in triples.reshape(len(triples), -1).tolist()]
-    if poses.keypoints.shape[2] == 3:
-        for value, depths in zip(values, poses.keypoints[..., 2].astype(np.float64).round(2).tolist()):
-            value["depths"] = depths
-    records: dict[int, dict[str, Any]] = {}
-    for index in kept.tolist():
-        record = {"image_id": people.photo.image_id, "category_id": labels.category_id}
-        records[index] = {**record, **values[index], "score": float(scores[index])}
-        if people.annotation_ids:
-            records[index]["annotation_id"] = people.annotation_ids[index]
-    if people.annotation_ids and len(kept) < len(points):
-        similarity = oks_between(own, areas, sigmas)
-        for index in np.setdiff1d(np.arange(len(points)), kept).tolist():
-            nearest = records[int(kept[similarity[index, kept].argmax()])]
-            duplicate = {"annotation_id": people.annotation_ids[index], **values[index]}
-            nearest.setdefault("duplicates", []).append(duplicate)
-    return list(records.values())

@@ -15,10 +15,11 @@ from vitruvian.data.reading import recognised
 from vitruvian.errors import InputError
 from vitruvian.evaluation.joints import labels_without, not_predicted, results_without, truth_without
 from vitruvian.evaluation.space import depth_figures, left_out_line, own_depths, space_rows
-from vitruvian.metrics.coco import CROWD_LEVELS, FIGURES, evaluate_coco, evaluate_crowdpose
+from vitruvian.metrics.coco import CROWD_LEVELS, FIGURES, score_coco, score_crowdpose
 from vitruvian.metrics.nme import EYES, eye_distance, longer_side, nme
 from vitruvian.metrics.pck import mean_of_known, pckh, size_pck, torso_pck
-from vitruvian.metrics.wholebody import evaluate_wholebody, joined
+from vitruvian.metrics.records import Named
+from vitruvian.metrics.wholebody import joined, score_wholebody, with_hand
 from vitruvian.skeletons import COCO_WHOLEBODY, MPII
 
 TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
@@ -56,7 +57,8 @@ def score_results(results_path: str | Path, labels: Labels, pckh_way: PckhWay = 
         AP_medium and AP_hard; for faces those of `nme`; `torso_pck@0.2`, `torso_pck@0.1`, `torso_pck` (by joint) and
         `torso_lengths` (per cent of the people measured by each); `PCKh@0.5`, `PCKh@0.1`, `PCKh@0.11`, `PCKh` (by the
         columns of an MPII table) and `PCKh_way`; for what is neither body nor face `box_pck@0.05`, `@0.1`, `@0.2` and
-        `box_pck` (by joint). What cannot be computed is absent.
+        `box_pck` (by joint). What cannot be computed is absent. `notes` are lines on what the files lacked, and on
+        what else decides about the figures.
 
     Raises:
         InputError: the file is missing, damaged, or of other photos or joints.
@@ -65,6 +67,14 @@ def score_results(results_path: str | Path, labels: Labels, pckh_way: PckhWay = 
     results = read_json(path, "COCO keypoint results")
     if not isinstance(results, list) or not all(isinstance(record, dict) for record in results):
         raise InputError(f"{path}: expected COCO keypoint results, a list of records with image_id and keypoints")
+    return score_records(results, path, labels, pckh_way)
+
+
+def score_records(
+    results: list[dict[str, Any]], results_path: str | Path, labels: Labels, pckh_way: PckhWay = "inclusive"
+) -> dict[str, Any]:
+    """`score_results` of the records of a file, which need not be read then."""
+    path = Path(results_path)
     missing = not_predicted(results, labels.skeleton)
     if missing.any():
         labels = labels_without(labels, missing)
@@ -74,11 +84,11 @@ def score_results(results_path: str | Path, labels: Labels, pckh_way: PckhWay = 
         figures["joints"] = [joint for joint, left_out in zip(labels.skeleton.joints, missing) if not left_out]
     truth = coco_truth(labels)
     if truth is not None:
-        found: Path | list[dict[str, Any]] = path
+        found = results
         if missing.any():
             truth = truth_without(truth, missing, labels.skeleton)
             found = results_without(results, missing, labels.skeleton)
-        figures |= similarity_figures(truth, found, labels)
+        figures |= similarity_figures(Named(str(labels.path), truth), Named(str(path), found), labels)
     if any("annotation_id" in record for record in results):
         points = own_predictions(path, results, labels)
         figures |= person_figures(labels, counted, points, pckh_way)
@@ -86,17 +96,21 @@ def score_results(results_path: str | Path, labels: Labels, pckh_way: PckhWay = 
     return figures
 
 
-def similarity_figures(truth: dict[str, Any], results: Path | list[dict[str, Any]], labels: Labels) -> dict[str, Any]:
-    """The figures by OKS: ten of all joints, for a whole body of its `parts` too, for CrowdPose three levels."""
+def similarity_figures(truth: Named, results: Named, labels: Labels) -> dict[str, Any]:
+    """The figures by OKS: ten of all joints, those of a whole body's `parts` or CrowdPose's levels; and `notes`."""
     if labels.skeleton.joints == COCO_WHOLEBODY.joints:
-        by_part = evaluate_wholebody(truth, results)
-        return {**by_part.pop("whole"), "parts": by_part}
-    has_areas, sigmas = "area" in truth["annotations"][0], labels.skeleton.oks_sigmas
-    figures = evaluate_coco(truth, results, sigmas, has_areas)
-    if not has_areas and all("crowdIndex" in image for image in truth["images"]):
-        by_level = evaluate_crowdpose(truth, results, sigmas)
-        figures |= {name: by_level[name] for name in CROWD_LEVELS}
-    return figures
+        by_part = score_wholebody(truth, results)
+        notes = list(by_part["whole"].notes)
+        figures = with_hand({part: scores.figures for part, scores in by_part.items()})
+        return {**figures.pop("whole"), "parts": figures, "notes": notes}
+    people, sigmas = truth.content["annotations"], labels.skeleton.oks_sigmas
+    if all("crowdIndex" in image for image in truth.content["images"]) and "area" not in people[0]:
+        scores = score_crowdpose(truth, results, sigmas)
+        return {**scores.figures, "notes": list(scores.notes)}
+    with_areas = any("area" in person for person in people)
+    scores = score_coco(truth, results, sigmas, with_areas)
+    boxes = f"{truth.name}: no annotation has an 'area'; a person is as large as .53 of the box, as in CrowdPose"
+    return {**scores.figures, "notes": [*([] if with_areas else [boxes]), *scores.notes]}
 
 
 def coco_truth(labels: Labels) -> dict[str, Any] | None:

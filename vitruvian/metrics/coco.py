@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vitruvian.metrics.curves import precision_and_recall
-from vitruvian.metrics.records import Found, Truth, load_records, read_found, read_truth, require
+from vitruvian.metrics.records import Found, Named, Truth, load_records, read_found, read_truth, require
 
 FIGURES: tuple[str, ...] = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "AR50", "AR75", "AR_M", "AR_L")
 """The figures of a COCO keypoint table, in its order: fractions of 1."""
@@ -22,6 +22,8 @@ CROWD_LEVELS = {"AP_easy": (-math.inf, 0.2), "AP_medium": (0.2, 0.8), "AP_hard":
 """From which `crowdIndex` of a photo to below which. Papers say 0.1; every published figure comes from 0.2."""
 
 Record = Mapping[str, Any]
+Annotations = Record | str | Path | Named
+Results = Sequence[Record] | str | Path | Named
 
 
 class Scores(NamedTuple):
@@ -34,8 +36,8 @@ class Scores(NamedTuple):
 
 
 def evaluate_coco(
-    truth: Record | str | Path,
-    results: Sequence[Record] | str | Path,
+    truth: Annotations,
+    results: Results,
     sigmas: Sequence[float] | np.ndarray,
     use_area: bool = True,
 ) -> dict[str, float]:
@@ -68,9 +70,7 @@ def evaluate_coco(
     return score_coco(truth, results, sigmas, use_area).figures
 
 
-def evaluate_crowdpose(
-    truth: Record | str | Path, results: Sequence[Record] | str | Path, sigmas: Sequence[float] | np.ndarray
-) -> dict[str, float]:
+def evaluate_crowdpose(truth: Annotations, results: Results, sigmas: Sequence[float] | np.ndarray) -> dict[str, float]:
     """The nine figures of CrowdPose: those of `evaluate_coco` by the boxes' areas, and AP by how crowded a photo is.
 
     The AP of a level is that of its photos alone, to four decimals and with -1 taking part in its mean, as the official
@@ -80,12 +80,10 @@ def evaluate_crowdpose(
     return {name: figures[name] for name in CROWD_FIGURES}
 
 
-def score_crowdpose(
-    truth: Record | str | Path, results: Sequence[Record] | str | Path, sigmas: Sequence[float] | np.ndarray
-) -> Scores:
+def score_crowdpose(truth: Annotations, results: Results, sigmas: Sequence[float] | np.ndarray) -> Scores:
     """The ten figures of `score_coco` by the boxes' areas with the three of CROWD_LEVELS, and the curves of the ten."""
     truth_name, annotations = load_records(truth, "the truth")
-    people, found, notes = read_records((truth_name, annotations), results, len(sigmas), False)
+    people, found, notes = read_records(Named(truth_name, annotations), results, len(sigmas), False)
     levels = {}
     for image in annotations["images"]:
         require(image, ("crowdIndex",), f"{truth_name}: image {image['id']}")
@@ -100,8 +98,8 @@ def score_crowdpose(
 
 
 def score_coco(
-    truth: Record | str | Path,
-    results: Sequence[Record] | str | Path,
+    truth: Annotations,
+    results: Results,
     sigmas: Sequence[float] | np.ndarray,
     use_area: bool = True,
 ) -> Scores:
@@ -110,9 +108,7 @@ def score_coco(
     return scored(people, found, sigmas, notes)
 
 
-def read_records(
-    truth: tuple[str, Any], results: Sequence[Record] | str | Path, joints: int, use_area: bool = True
-) -> tuple[Truth, Found, list[str]]:
+def read_records(truth: Named, results: Results, joints: int, use_area: bool = True) -> tuple[Truth, Found, list[str]]:
     """Truth (name and content) and results as arrays, with what is to be said about them; see `evaluate_coco`."""
     people, notes = read_truth(truth[1], joints, use_area, name=truth[0])
     results_name, content = load_records(results, "the results")

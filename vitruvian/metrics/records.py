@@ -162,11 +162,20 @@ def read_found(
     return found, _notes_on_results(found, name, note, values_of is not None)
 
 
-def load_records(source: Any, role: str) -> tuple[str, Any]:
-    """What messages call `source`, and its content, read where it is a path."""
+class Named(NamedTuple):
+    """Content that was read already, with what messages call it."""
+
+    name: str
+    content: Any
+
+
+def load_records(source: Any, role: str) -> Named:
+    """`source` and what messages call it, read where it is a path."""
+    if isinstance(source, Named):
+        return source
     if isinstance(source, (str, Path)):
-        return str(source), read_json(Path(source), f"{role} in COCO format")
-    return role, source
+        return Named(str(source), read_json(Path(source), f"{role} in COCO format"))
+    return Named(role, source)
 
 
 def require(record: Record, keys: Sequence[str], where: str) -> None:

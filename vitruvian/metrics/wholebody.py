@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vitruvian.data.coco import WHOLE_BODY
 from vitruvian.errors import InputError
-from vitruvian.metrics.coco import FIGURES, Scores, scored
+from vitruvian.metrics.coco import FIGURES, Annotations, Results, Scores, scored
 from vitruvian.metrics.records import load_records, read_found, read_truth, table
 from vitruvian.skeletons import COCO, COCO_WHOLEBODY
 
@@ -23,19 +22,16 @@ _SCORES = {part: f"{name}_score" for part, name in WHOLE_BODY.items()} | {"body"
 
 
 def evaluate_wholebody(
-    truth: Record | str | Path, results: Sequence[Record] | str | Path, sigmas: Sequence[float] | None = None
+    truth: Annotations, results: Results, sigmas: Sequence[float] | None = None
 ) -> dict[str, dict[str, float]]:
     """The ten figures of COCO for each part: `body`, `foot`, `face`, `left_hand`, `right_hand` and `whole`.
 
     `hand` is the mean of both hands, which published tables print. See `score_wholebody` for how each is obtained.
     """
-    figures = {part: scores.figures for part, scores in score_wholebody(truth, results, sigmas).items()}
-    return figures | {"hand": mean_of_hands(figures["left_hand"], figures["right_hand"])}
+    return with_hand({part: scores.figures for part, scores in score_wholebody(truth, results, sigmas).items()})
 
 
-def score_wholebody(
-    truth: Record | str | Path, results: Sequence[Record] | str | Path, sigmas: Sequence[float] | None = None
-) -> dict[str, Scores]:
+def score_wholebody(truth: Annotations, results: Results, sigmas: Sequence[float] | None = None) -> dict[str, Scores]:
     """Each part of COCO-WholeBody scored as COCO's keypoints are, the way its own evaluation does it (Jin, ECCV 2020).
 
     A person does not count for a part of which no joint has a visibility above 0; `num_keypoints` and the `*_valid`
@@ -114,6 +110,11 @@ def split(values: Sequence[float]) -> dict[str, list[float]]:
 def taken(values: Sequence[float], joints: Sequence[int]) -> list[float]:
     """x, y, v of some joints, which follow one another."""
     return list(values[3 * joints[0] : 3 * joints[-1] + 3])
+
+
+def with_hand(figures: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """The figures of the parts, and those of the table's column "hand"."""
+    return figures | {"hand": mean_of_hands(figures["left_hand"], figures["right_hand"])}
 
 
 def mean_of_hands(left: Mapping[str, float], right: Mapping[str, float]) -> dict[str, float]:
