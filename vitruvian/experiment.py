@@ -219,11 +219,12 @@ class Method(nn.Module):
 
 def forward_views(method: Method, views: Sequence[View]) -> list[Any]:
     """The Maps of each view; views of one shape go through the network as one batch."""
-    shapes = {view.inputs.shape for view in views}
-    if len(shapes) > 1 or len(views) == 1 or any(view.inside is not None for view in views):
+    first = views[0].inputs.shape
+    alike = all(view.inputs.shape == first for view in views)  # one by one: a size to export has no hash for a set
+    if not alike or len(views) == 1 or any(view.inside is not None for view in views):
         return [method(view.inputs, view.inside) for view in views]
     maps = method(torch.cat([view.inputs for view in views]))
-    parts = [None if tensor is None else tensor.chunk(len(views)) for tensor in maps]
+    parts = [None if tensor is None else tensor.unflatten(0, (len(views), -1)) for tensor in maps]
     return [type(maps)(*(None if part is None else part[i] for part in parts)) for i in range(len(views))]
 
 

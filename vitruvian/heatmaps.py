@@ -37,7 +37,7 @@ def to_cells(points: Tensor, input_size: tuple[int, int], map_size: tuple[int, i
 
     Depths stay.
     """
-    return _scale(points, _pixels_per_cell(input_size, map_size, family), inverse=True)
+    return _scale(points, pixels_per_cell(input_size, map_size, family), inverse=True)
 
 
 def to_pixels(points: Tensor, input_size: tuple[int, int], map_size: tuple[int, int], family: Affine) -> Tensor:
@@ -45,10 +45,13 @@ def to_pixels(points: Tensor, input_size: tuple[int, int], map_size: tuple[int, 
 
     Depths stay.
     """
-    return _scale(points, _pixels_per_cell(input_size, map_size, family), inverse=False)
+    return _scale(points, pixels_per_cell(input_size, map_size, family), inverse=False)
 
 
-def _pixels_per_cell(input_size: tuple[int, int], map_size: tuple[int, int], family: Affine) -> tuple[float, float]:
+
+
+def pixels_per_cell(input_size: tuple[int, int], map_size: tuple[int, int], family: Affine) -> tuple[float, float]:
+    """How far apart neighbouring cells of a map of `map_size` (W, H) are in x and in y, pixels of the input."""
     less = 1 if family == "udp" else 0
     return (input_size[0] - less) / (map_size[0] - less), (input_size[1] - less) / (map_size[1] - less)
 
@@ -222,7 +225,7 @@ def refine_udp(maps: Tensor, peaks: Tensor, kernel: int) -> Tensor:
 
     Derivatives over one cell; beyond the border the maps go on with the border's values, so that every peak moves.
     """
-    f = _window(_blur_to_peak(maps, kernel), peaks, 1).clamp(1e-3, 50).log()
+    f = _window(_blur_to_peak(maps, kernel), peaks, 1).clamp(1e-3, 50.0).log()
     gradient = (f[..., 1, 2] - f[..., 1, 0]) / 2, (f[..., 2, 1] - f[..., 0, 1]) / 2
     regular = torch.finfo(torch.float32).eps
     xx = f[..., 1, 2] - 2 * f[..., 1, 1] + f[..., 1, 0] + regular

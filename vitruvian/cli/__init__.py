@@ -13,6 +13,7 @@ from io import TextIOWrapper
 from vitruvian.cli.commands import import_command, list_command, predict_command, shrink_command, train_command
 from vitruvian.cli.data import data_command
 from vitruvian.cli.evaluate import evaluate_command
+from vitruvian.cli.export import export_command
 from vitruvian.errors import InputError, nearest_name
 from vitruvian.signals import handled
 
@@ -122,6 +123,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "data": (data_command, "says what annotations hold and what is wrong with them"),
     "train": (train_command, "trains a network"),
     "import-weights": (import_command, "makes a checkpoint of another program's weights"),
+    "export": (export_command, "writes a network as ONNX, which runs without PyTorch"),
     "shrink": (shrink_command, "makes a small file of a checkpoint, to hand on"),
     "list": (list_command, "names the shipped networks, the methods and the recipes"),
 }

@@ -107,11 +107,14 @@ def predictor_to_evaluate(parser: Parser, arguments: list[str]) -> tuple[Predict
     """The network with the options' changes to its method, its file, and all options."""
     from vitruvian import checkpoints
     from vitruvian.methods import build_empty, experiment_from_dict
-    from vitruvian.prediction import checkpoint_path
+    from vitruvian.prediction import checkpoint_path, is_exported, load
     from vitruvian.prediction.networks import NetworkPredictor
     from vitruvian.runs import changed
 
     weights = checkpoint_path(first_value(arguments, "--weights", "evaluate") or DEFAULT_WEIGHTS)
+    if is_exported(weights):  # its method cannot be changed any more
+        options = parser.read(arguments)
+        return load(weights, options.device), str(weights), options
     state, values = checkpoints.load(weights)
     experiment = experiment_from_dict(values, str(weights))
     fields = method_fields(experiment)

@@ -24,7 +24,7 @@ from vitruvian.coordinates import about_root, axes_of, from_fractions, points_of
 from vitruvian.errors import expect
 from vitruvian.experiment import Decoded, Method, View, check_crops, forward_views, merge_decoded
 from vitruvian.geometry import Framing
-from vitruvian.heatmaps import draw_gaussians, reaching_gaussians, to_cells, to_pixels, unmirror_maps
+from vitruvian.heatmaps import draw_gaussians, pixels_per_cell, reaching_gaussians, to_cells, to_pixels, unmirror_maps
 from vitruvian.layers import check_deconvolutions, map_size
 from vitruvian.methods.sar.loss import expected_quality_loss, quality_focal_loss
 from vitruvian.methods.sar.network import Maps, SARHead
@@ -157,8 +157,7 @@ class SAR(Method):
         """
         log_weights, opinions = [], []
         framing = self.config.framing
-        far = to_cells(torch.tensor([self.mirror_sum(), 0.0]), framing.size, self.map_size, framing.affine)
-        x_sum = float(to_fractions(far, self.map_size)[0])
+        x_sum = self.mirror_sum() / self.column_width() / self.map_size[0]  # fractions of the map
         shift = framing.affine == "pixel"  # where a cell's mirror lies nearer to the next column
         for one, view in zip(maps, views):
             log_confidence, keypoints = functional.logsigmoid(one.selector), one.keypoints
@@ -173,8 +172,11 @@ class SAR(Method):
 
     def mirror_sum(self) -> float:
         """x + x' of a point and its mirror, input pixels."""
-        (width, height), framing = self.map_size, self.config.framing
         if self.config.flip != "literal":
-            return framing.size[0] - 1.0
-        whole = to_pixels(torch.tensor([float(width), float(height)]), framing.size, self.map_size, framing.affine)
-        return float(whole[0]) * (1 - 1 / (4 * width))
+            return self.config.framing.size[0] - 1.0
+        return self.column_width() * (self.map_size[0] - 1 / 4)
+
+    def column_width(self) -> float:
+        """Input pixels from one column of the map to the next."""
+        framing = self.config.framing
+        return pixels_per_cell(framing.size, self.map_size, framing.affine)[0]
