@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "vitruvian"
 
 ORDER = [
     "errors",
+    "typed_values",
     "files",
     "signals",
     "skeletons",
@@ -39,6 +40,7 @@ ORDER = [
     "devices",
     "detection",
     "prediction",
+    "export",
     "evaluation",
     "training",
     "cli",

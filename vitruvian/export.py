@@ -2,6 +2,9 @@
 
 The graph takes the pixels of crops as they are and gives keypoints in pixels of the crop: normalising, the mirrored
 view, merging and decoding are nodes of it. It is written only where it gives what the network gives on real photos.
+
+Where two places of a map are as high as each other, rounding decides which one is the peak. Such an undecided keypoint
+is told from a wrong one by PyTorch's own answers when pixels change by less than a photo's numbers can say.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,6 +55,12 @@ TOLERANCE = 0.05
 SCORE_TOLERANCE = 1e-3
 """What a joint's score may be off."""
 
+NUDGE, NUDGES = 0.05, 8
+"""Grey levels by which pixels change, and how often, before a keypoint counts as wrong and not as undecided."""
+
+UNDECIDED = 0.02
+"""Share of the keypoints that may be undecided."""
+
 REGIONS = ((0, 0, 1, 1), (0, 0, 0.6, 0.7), (0.4, 0.2, 1, 1), (0.25, 0.1, 0.75, 0.95), (0.1, 0.4, 0.8, 0.9))
 """The boxes of a photo that are compared, in fractions of its sides."""
 
@@ -58,9 +68,10 @@ REGIONS = ((0, 0, 1, 1), (0, 0, 0.6, 0.7), (0.4, 0.2, 1, 1), (0.25, 0.1, 0.75, 0
 class Difference(NamedTuple):
     """How far an exported network is off."""
 
-    points: float  # px of the input, the largest
+    points: float  # px of the input, the largest of the decided keypoints
     scores: float  # of a joint, the largest
-    crops: int  # that were compared
+    undecided: int  # keypoints
+    keypoints: int  # that were compared
     photos: int
 
 
@@ -72,7 +83,10 @@ class Graph(nn.Module):
         self.method, self.flip = method, flip
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        inputs = self.method.normalise(pixels.permute(0, 3, 1, 2))
+        return self.from_inputs(self.method.normalise(pixels.permute(0, 3, 1, 2)))
+
+    def from_inputs(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """The same from normalised inputs (B, 3, H, W)."""
         views = [View(inputs)] + ([View(inputs.flip(-1), mirrored=True)] if self.flip else [])
         decoded = self.method.predict(views)
         return decoded.points[:, 0].float(), decoded.joint_scores[:, 0].float()
@@ -105,17 +119,19 @@ def export(
     check_export(checkpoint_path(weights), output)
     crops, count = sample_crops(photos, network := load_network(checkpoint_path(weights), "cpu"))
     program = onnx_program(network, flip)
-    expected = eager(Graph(network.method, flip), crops)
+    graph = Graph(network.method, flip)
+    expected = eager(graph, crops)
     measured: list[tuple[Description, Difference]] = []
 
     def write(temporary: Path) -> None:
         description = described(network, flip, expected[0].shape[-1])
         save(program, description, temporary)
-        difference = compare(temporary, crops, expected, count)
+        difference = compare(run_in_parts(temporary, crops), expected, graph, crops, tolerance, count)
         check_difference(difference, output, tolerance)
         checked = {
             "photos": difference.photos,
-            "crops": difference.crops,
+            "keypoints": difference.keypoints,
+            "undecided": difference.undecided,
             "largest_difference_px": round(difference.points, 6),
             "largest_difference_of_scores": round(difference.scores, 6),
         }
@@ -221,30 +237,63 @@ def save(program: Any, description: Description, path: Path) -> None:
     program.save(str(path), external_data=False)
 
 
+Found = tuple[np.ndarray, np.ndarray]
+"""Points (N, K, 2 or 3) and joint scores (N, K) of N crops."""
+
+
 @torch.inference_mode()
-def eager(graph: Graph, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What PyTorch gives for crops (N, H, W, 3) uint8: points (N, K, 2 or 3) and joint scores (N, K)."""
-    found = [graph(part) for part in torch.from_numpy(crops).split(4)]
-    points, scores = (torch.cat(parts).numpy() for parts in zip(*found))
-    return points, scores
+def eager(graph: Graph, crops: np.ndarray, nudge: float = 0.0, seed: int = 0) -> Found:
+    """What PyTorch gives for crops (N, H, W, 3) uint8, whose pixels change by up to `nudge` grey levels."""
+    noise = torch.Generator().manual_seed(seed)
+    std = torch.tensor(graph.method.config.framing.std).view(3, 1, 1)
+    points, scores = [], []
+    for part in torch.from_numpy(crops).split(4):
+        inputs = graph.method.normalise(part.permute(0, 3, 1, 2))
+        if nudge:
+            inputs = inputs + nudge / std * (2 * torch.rand(inputs.shape, generator=noise) - 1)
+        found = graph.from_inputs(inputs)
+        points.append(found[0])
+        scores.append(found[1])
+    return torch.cat(points).numpy(), torch.cat(scores).numpy()
 
 
-def compare(path: Path, crops: np.ndarray, expected: tuple[np.ndarray, np.ndarray], photos: int) -> Difference:
-    """How far the file's results are from those expected, the first crop alone and the others in batches of three."""
+def run_in_parts(path: Path, crops: np.ndarray) -> Found:
+    """What the file gives for crops (N, H, W, 3): the first one alone, the others in batches of three."""
     session = open_session(path)
     firsts = [0, *range(1, len(crops), 3), len(crops)]
-    parts = [crops[first:end] for first, end in zip(firsts, firsts[1:]) if end > first]
-    found = np.concatenate([run(session, part) for part in parts]).astype(np.float64)
-    points = np.abs(found[..., :-1] - expected[0]).max()
-    return Difference(float(points), float(np.abs(found[..., -1] - expected[1]).max()), len(crops), photos)
+    parts = [crops[first:end] for first, end in pairwise(firsts) if end > first]
+    found = np.concatenate([run(session, part) for part in parts])
+    return found[..., :-1], found[..., -1]
+
+
+def compare(
+    found: Found, expected: Found, graph: Graph, crops: np.ndarray, tolerance: float, photos: int
+) -> Difference:
+    """How far results are from those expected of the crops (N, H, W, 3) of so many photos."""
+
+    def apart(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+        return np.abs(points.astype(np.float64) - others).max(-1)  # (N, K)
+
+    distance = apart(found[0], expected[0])
+    far = distance > tolerance
+    rows = np.flatnonzero(far.any(1))
+    undecided = np.zeros_like(far)
+    for seed in range(NUDGES if len(rows) else 0):
+        points, _ = eager(graph, crops[rows], NUDGE, seed)
+        undecided[rows] |= far[rows] & (apart(found[0][rows], points) <= tolerance)
+    largest = distance[~undecided].max(initial=0.0)  # NaN stays NaN
+    scores = np.abs(found[1].astype(np.float64) - expected[1]).max()
+    return Difference(float(largest), float(scores), int(undecided.sum()), undecided.size, photos)
 
 
 def check_difference(difference: Difference, output: Path, tolerance: float) -> None:
     """Raises InputError when a network gives something else after its export."""
-    if difference.points <= tolerance and difference.scores <= SCORE_TOLERANCE:
+    few = difference.undecided <= UNDECIDED * difference.keypoints
+    if difference.points <= tolerance and difference.scores <= SCORE_TOLERANCE and few:
         return  # NaN is not
     raise InputError(
         f"{output} is not written: what it gives differs from the network's by up to {difference.points:.3g} px and "
-        f"{difference.scores:.3g} in a joint's score, on {difference.crops} crops of {difference.photos} photos; "
-        f"{tolerance:g} px (--tolerance) and {SCORE_TOLERANCE:g} are allowed"
+        f"{difference.scores:.3g} in a joint's score, where {tolerance:g} px (--tolerance) and {SCORE_TOLERANCE:g} are "
+        f"allowed, and {difference.undecided} of {difference.keypoints} keypoints of {difference.photos} photos lie "
+        f"between two places, {UNDECIDED:.0%} are allowed; has the network been trained?"
     )

@@ -48,8 +48,6 @@ def to_pixels(points: Tensor, input_size: tuple[int, int], map_size: tuple[int, 
     return _scale(points, pixels_per_cell(input_size, map_size, family), inverse=False)
 
 
-
-
 def pixels_per_cell(input_size: tuple[int, int], map_size: tuple[int, int], family: Affine) -> tuple[float, float]:
     """How far apart neighbouring cells of a map of `map_size` (W, H) are in x and in y, pixels of the input."""
     less = 1 if family == "udp" else 0

@@ -24,11 +24,15 @@ def export_command(arguments: list[str]) -> int:
     views = "plain and mirrored crops" if description.flip else "crops as they are"
     size = Path(options.output).stat().st_size / 1e6
     print(f"{options.output}: {description.name}, {description.skeleton.num_joints} joints, {views}, {size:.1f} MB")
-    print(f"takes pixels (batch, {height}, {width}, 3) uint8 RGB; {description_path(Path(options.output))} says the rest")
     print(
-        f"against PyTorch: at most {difference.points:.2g} px and {difference.scores:.2g} in a joint's score apart, on "
-        f"{difference.crops} crops of {difference.photos} photos (allowed: {tolerance:g} px)"
+        f"takes pixels (batch, {height}, {width}, 3) uint8 RGB; {description_path(Path(options.output))} says the rest"
     )
+    print(
+        f"against PyTorch: at most {difference.points:.2g} px and {difference.scores:.2g} in a score apart, over "
+        f"{difference.keypoints} keypoints of {difference.photos} photos (allowed: {tolerance:g} px)"
+    )
+    if difference.undecided:
+        print(f"beside {difference.undecided} that lie between two places, of which PyTorch itself gives either")
     return 0
 
 
