@@ -32,8 +32,9 @@ class Dataset:
         detections: COCO detection file with the boxes to score; empty: the annotated boxes.
         limit: only the first so many people of `path`; 0: all, of synthetic ones 10,000 an epoch.
         synthetic: share of an epoch's samples that are synthetic people, beside all those of `path`.
+        cutouts: share of the people of `path` who are cut out along their joints and stand before another background.
         poses: motion capture (.npz) that synthetic people are posed by; empty: the poses that come with the package.
-        backgrounds: folder of photos that stand behind synthetic people; empty: drawn backgrounds.
+        backgrounds: folder of photos that stand behind synthetic and cut out people; empty: drawn backgrounds.
     """
 
     path: str = ""
@@ -45,12 +46,14 @@ class Dataset:
     detections: str = ""
     limit: int = 0
     synthetic: float = 0.0
+    cutouts: float = 0.0
     poses: str = ""
     backgrounds: str = ""
 
     def __post_init__(self) -> None:
         expect(self.limit >= 0, "limit", self.limit, "0 or more")
         expect(0 <= self.synthetic < 1, "synthetic", self.synthetic, "a share from 0 to below 1")
+        expect(0 <= self.cutouts <= 1, "cutouts", self.cutouts, "a share from 0 to 1")
         expect(0 <= self.val_share < 1, "val_share", self.val_share, "a share from 0 to below 1")
 
 

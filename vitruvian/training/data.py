@@ -10,6 +10,7 @@ from vitruvian.data.loading import PersonCrops
 from vitruvian.data.reading import read_labels
 from vitruvian.data.synthetic import SYNTHETIC, SyntheticPeople
 from vitruvian.data.synthetic.crops import Crops, MixedCrops, SyntheticCrops
+from vitruvian.data.synthetic.cutouts import CutoutCrops
 from vitruvian.errors import InputError
 from vitruvian.evaluation import annotated_people, check_photos
 from vitruvian.experiment import Dataset, Experiment
@@ -68,6 +69,8 @@ def read_data(experiment: Experiment, labels: Labels | None = None) -> tuple[Cro
             + why_nobody(labels)
         )
     check_photos(labels, [labels.photos[index] for index in dict.fromkeys(photo for photo, _ in crops.places)])
+    if dataset.cutouts:
+        crops = CutoutCrops(crops, dataset.cutouts, photos_behind(dataset))
     if not dataset.synthetic:
         return crops, val, said
     beside = round(len(crops) * dataset.synthetic / (1 - dataset.synthetic))
@@ -76,10 +79,14 @@ def read_data(experiment: Experiment, labels: Labels | None = None) -> tuple[Cro
 
 def synthetic_crops(experiment: Experiment, per_epoch: int) -> SyntheticCrops:
     """Synthetic people with the joints and the augmentation of an experiment."""
-    dataset = experiment.dataset
-    photos = tuple(list_images([dataset.backgrounds])[0]) if dataset.backgrounds else ()
-    people = SyntheticPeople(experiment.skeleton, experiment.seed, dataset.poses, photos)
+    photos = photos_behind(experiment.dataset)
+    people = SyntheticPeople(experiment.skeleton, experiment.seed, experiment.dataset.poses, photos)
     return SyntheticCrops(people, experiment.method.framing, experiment.augmentation, per_epoch)
+
+
+def photos_behind(dataset: Dataset) -> tuple[Path, ...]:
+    """The photos that stand behind synthetic people; raises InputError where there are none in the folder."""
+    return tuple(list_images([dataset.backgrounds])[0]) if dataset.backgrounds else ()
 
 
 def write_held_back(val: Labels, path: Path) -> None:

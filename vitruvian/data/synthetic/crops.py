@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vitruvian.augment import Augmentation
 from vitruvian.data.loading import Key, PersonCrops
+from vitruvian.data.synthetic.cutouts import CutoutCrops
 from vitruvian.data.synthetic.scenes import SyntheticPeople
 from vitruvian.geometry import Framing
 from vitruvian.sample import Sample
@@ -40,7 +41,7 @@ class SyntheticCrops:
 class MixedCrops:
     """The people of a data set and, after them, synthetic ones."""
 
-    def __init__(self, real: PersonCrops, synthetic: SyntheticCrops) -> None:
+    def __init__(self, real: PersonCrops | CutoutCrops, synthetic: SyntheticCrops) -> None:
         self.real, self.synthetic = real, synthetic
 
     @property
@@ -61,5 +62,5 @@ class MixedCrops:
         return self.real.plain()
 
 
-Crops = PersonCrops | SyntheticCrops | MixedCrops
+Crops = PersonCrops | CutoutCrops | SyntheticCrops | MixedCrops
 """What top-down training takes its samples from."""
