@@ -94,6 +94,22 @@ def test_damaged_arrays_are_named(tmp_path: Path, change: dict, message: str) ->
         read_labels(tmp_path / "train.npz")
 
 
+def test_an_array_that_is_not_there_is_named(tmp_path: Path) -> None:
+    content = arrays()
+    del content["S"]
+    np.savez(tmp_path / "train.npz", **content)
+    with pytest.raises(InputError, match=r"; without S it is not Human3.6M's: fetch it again"):
+        read_labels(tmp_path / "train.npz")
+
+
+def test_names_that_are_objects_are_refused(tmp_path: Path) -> None:
+    content = arrays()
+    names = np.array([{"name": name} for name in NAMES], object)
+    np.savez(tmp_path / "train.npz", **(content | {"imgname": names}))
+    with pytest.raises(InputError, match=r"'imgname' holds {'name': .*, expected names of photos; save them as texts"):
+        read_labels(tmp_path / "train.npz")
+
+
 def test_other_arrays_and_objects_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", pose=np.zeros(3))
     with pytest.raises(InputError, match=r"other.npz: holds pose, expected imgname, center, scale, part and S"):

@@ -32,9 +32,13 @@ CAMERA_JOINTS = ("joint_cam", "keypoints_cam")
 SKELETONS = {17: H36M, 18: H36M_18, 24: MESH_24}
 
 
+ARRAYS = ("imgname", "center", "scale", "part", "S")
+"""What a .npz of Human3.6M has."""
+
+
 def is_h36m_arrays(content: Mapping[str, Any]) -> bool:
     """Whether the content of a .npz is of Human3.6M, its 17 joints or those of a mesh."""
-    return {"imgname", "center", "scale", "part", "S"} <= set(content)
+    return set(ARRAYS) <= set(content)
 
 
 def is_h36m_json(content: Any) -> bool:

@@ -11,6 +11,7 @@ from vitruvian.data.coco import read_coco, read_joints
 from vitruvian.data.cofw import landmarks_key, read_cofw
 from vitruvian.data.faces import SKELETONS as FACES
 from vitruvian.data.faces import face_columns, point_files, read_face_table, read_points, read_pts, read_wflw, text_rows
+from vitruvian.data.h36m import ARRAYS as H36M_ARRAYS
 from vitruvian.data.h36m import is_h36m_arrays, is_h36m_json, read_arrays, read_json_form
 from vitruvian.data.labels import STOP, Labels, Problems, field, read_json
 from vitruvian.data.lsp import read_lsp
@@ -150,9 +151,11 @@ def in_space(path: Path) -> Found:
     if isinstance(content, dict) and is_list(content):
         return Found("list of bodies", content)
     keys = ", ".join(map(str, list(content)[:8])) if isinstance(content, dict) else f"a {type(content).__name__}"
+    lacking = [key for key in H36M_ARRAYS if key not in content] if isinstance(content, dict) else []
+    remedy = f"; without {', '.join(lacking)} it is not Human3.6M's: fetch it again" if len(lacking) < 3 else ""
     raise InputError(
         f"{path}: holds {keys or 'nothing'}, expected imgname, center, scale, part and S (Human3.6M) or a sequence of "
-        "3DPW (jointPositions, cam_poses, cam_intrinsics)"
+        f"3DPW (jointPositions, cam_poses, cam_intrinsics){remedy * bool(lacking)}"
     )
 
 

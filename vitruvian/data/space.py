@@ -51,6 +51,12 @@ def names_of(path: Path, content: Mapping[str, Any], key: str = "imgname") -> li
     if key not in content:
         raise InputError(f"{path}: has no array '{key}', the names of the photos")
     names = np.asarray(content[key]).ravel().tolist()
+    objects = [name for name in names if not isinstance(name, str | bytes)]
+    if objects:
+        raise InputError(
+            f"{path}: '{key}' holds {str(objects[0])[:40]}, expected names of photos; save them as texts, such as "
+            "np.array(names, 'U'): other objects are never made of a file"
+        )
     return [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names]
 
 
