@@ -25,6 +25,8 @@ SKELETONS = {skeleton.num_joints: skeleton for skeleton in (AFLW, COFW, IBUG_68,
 
 SCALE = 200.0  # px that a scale of 1 stands for
 WFLW_COLUMNS = 207  # x and y of 98 landmarks, a box, six attributes, the photo
+WFLW_SUBSETS = ("pose", "expression", "illumination", "make-up", "occlusion", "blur")
+"""The attributes of a line of WFLW, 1 where a face is of the part of the test set that goes by this name."""
 
 
 class Face(NamedTuple):
@@ -157,7 +159,7 @@ def photo_folder(path: Path, names: list[str], places: tuple[str, ...]) -> Path:
 def read_wflw(path: Path, images: Path | None = None, content: Any = None, problems: Problems = STOP) -> Labels:
     """The faces of a list of WFLW, `list_98pt_rect_attr_train.txt` or `..._test.txt`: one a line, 207 columns.
 
-    The list's own box and its six attributes are left out: published figures frame a face by its landmarks.
+    The list's own box is left out: published figures frame a face by its landmarks. The six attributes are `subsets`.
 
     Args:
         path: the list.
@@ -169,6 +171,7 @@ def read_wflw(path: Path, images: Path | None = None, content: Any = None, probl
         InputError: a line has other columns; the message names file and line.
     """
     lines = []
+    members: dict[str, set[int]] = {name: set() for name in WFLW_SUBSETS}
     for index, row in enumerate(content if content is not None else text_rows(path)):
         with problems:
             where = f"line {index + 1}"
@@ -179,7 +182,11 @@ def read_wflw(path: Path, images: Path | None = None, content: Any = None, probl
                 )
             points = texts_as_numbers(path, row[:196], where).reshape(98, 2)
             lines.append(Line(row[-1], index, points, square_of(points)))
-    return labels_of(path, WFLW, lines, images, ("WFLW_images", "images"))
+            for name, value in zip(WFLW_SUBSETS, row[200:206]):
+                if value == "1":
+                    members[name].add(index)
+    labels = labels_of(path, WFLW, lines, images, ("WFLW_images", "images"))
+    return replace(labels, subsets=tuple((name, frozenset(ids)) for name, ids in members.items() if ids))
 
 
 def read_face_table(path: Path, images: Path | None = None, content: Any = None, problems: Problems = STOP) -> Labels:

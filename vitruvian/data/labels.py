@@ -27,6 +27,7 @@ class Labels:
     category_id: int = 1  # of the people, in COCO format; results are of it too
     content: Any = None  # of the file, where it was kept, for scoring
     notes: tuple[str, ...] = ()  # what the reader took for granted, and how to have it otherwise
+    subsets: tuple[tuple[str, frozenset[int]], ...] = ()  # names and annotation ids of parts that tables score apart
 
     @property
     def num_people(self) -> int:

@@ -13,11 +13,12 @@ from vitruvian.data.h36m import has_camera_joints
 from vitruvian.data.labels import Labels, field, numbers, read_json, trainable
 from vitruvian.data.reading import recognised
 from vitruvian.errors import InputError
+from vitruvian.evaluation.faces import face_figures, face_rows, face_sizes, measures_faces, whole_body_face
 from vitruvian.evaluation.joints import labels_without, not_predicted, results_without, truth_without
 from vitruvian.evaluation.space import depth_figures, left_out_line, own_depths, space_rows
 from vitruvian.metrics.coco import CROWD_LEVELS, FIGURES, score_coco, score_crowdpose
-from vitruvian.metrics.nme import EYES, eye_distance, longer_side, nme
-from vitruvian.metrics.pck import mean_of_known, pckh, size_pck, torso_pck
+from vitruvian.metrics.nme import longer_side
+from vitruvian.metrics.pck import auc, epe, mean_of_known, pckh, size_pck, torso_pck
 from vitruvian.metrics.records import Named
 from vitruvian.metrics.wholebody import joined, score_wholebody, with_hand
 from vitruvian.skeletons import COCO_WHOLEBODY, MPII
@@ -51,14 +52,18 @@ def score_results(results_path: str | Path, labels: Labels, pckh_way: PckhWay = 
         pckh_way: "inclusive", or "mmpose" for figures to compare with those that MMPose prints.
 
     Returns:
-        `people` and `poses`, how many; `joints`, those that count, where not all do; the ten figures of a COCO table
-        (AP to AR_L), for a whole body those of all its joints, and in `parts` those of body, foot, face, left_hand,
-        right_hand and hand; for CrowdPose AP_easy,
-        AP_medium and AP_hard; for faces those of `nme`; `torso_pck@0.2`, `torso_pck@0.1`, `torso_pck` (by joint) and
-        `torso_lengths` (per cent of the people measured by each); `PCKh@0.5`, `PCKh@0.1`, `PCKh@0.11`, `PCKh` (by the
-        columns of an MPII table) and `PCKh_way`; for what is neither body nor face `box_pck@0.05`, `@0.1`, `@0.2` and
-        `box_pck` (by joint). What cannot be computed is absent. `notes` are lines on what the files lacked, and on
-        what else decides about the figures.
+        what can be computed of the following:
+        - `people` and `poses`, how many; `joints`, the names that count, where the network has not all of the labels'
+        - the ten figures of a COCO table (AP to AR_L), for a whole body those of all its joints, and in `parts` those
+          of body, foot, face, left_hand, right_hand and hand; for CrowdPose AP_easy, AP_medium and AP_hard
+        - `notes`, lines on what the files lacked and on what else decides about these figures
+        - for faces those of `nme`, and in `subsets` those of each part of WFLW's test set; for whole bodies in `face`
+        - `torso_pck@0.2`, `torso_pck@0.1`, `torso_pck` (by joint) and `torso_lengths` (per cent of the people measured
+          by each)
+        - `PCKh@0.5`, `PCKh@0.1`, `PCKh@0.11`, `PCKh` (by the columns of an MPII table) and `PCKh_way`
+        - for what is neither body nor face `box_pck@0.05`, `@0.1`, `@0.2`, `box_pck` (by joint), `AUC@30px` (per cent)
+          and `EPE` (px)
+        - for joints in space those of `depth_figures`
 
     Raises:
         InputError: the file is missing, damaged, or of other photos or joints.
@@ -192,11 +197,14 @@ def person_figures(
     boxes = np.concatenate([one.boxes for one in people])
     if set(TORSO) <= set(joints):
         figures |= torso_figures(torso_pck(points, truth, visibility, boxes, joints), joints)
-    if labels.skeleton.name in EYES:
-        figures |= face_figures(points, truth, visibility, labels.skeleton.name)
+    heads = [one.head_sizes for one in people if len(one)]
+    if measures_faces(labels):
+        ids = [p.annotation_ids[i] for p, mask in zip(labels.photos, counted) for i in np.flatnonzero(mask)]
+        figures |= face_figures(labels, points, truth, visibility, face_sizes(heads, boxes), ids)
     elif not figures:
         figures |= box_figures(points, truth, visibility, boxes, joints)
-    heads = [one.head_sizes for one in people if len(one)]
+    if joints == COCO_WHOLEBODY.joints and (face := whole_body_face(points, truth, visibility)):
+        figures["face"] = face
     if len(joints) == 16 and all(sizes is not None for sizes in heads):
         found = pckh(points, truth, visibility, np.concatenate(heads), inclusive=pckh_way == "inclusive")
         names = {"Mean": "PCKh@0.5", "Mean@0.1": "PCKh@0.1", "Mean@0.11": "PCKh@0.11"}
@@ -205,23 +213,15 @@ def person_figures(
     return figures
 
 
-def face_figures(points: np.ndarray, truth: np.ndarray, visibility: np.ndarray, skeleton: str) -> dict[str, float]:
-    """The figures of `nme`, whose arguments these are, of the faces whose outer corners of the eyes are labelled.
-
-    A face without a prediction has an infinite error.
-    """
-    sizes = eye_distance(truth, skeleton)
-    known = sizes > 0  # not NaN either
-    found = np.where(np.isnan(points), np.inf, points)
-    return nme(found[known], truth[known], sizes[known], visibility[known]) if known.any() else {}
-
-
 def box_figures(
     points: np.ndarray, truth: np.ndarray, visibility: np.ndarray, boxes: np.ndarray, joints: tuple[str, ...]
 ) -> dict[str, Any]:
     """PCK by the longer side of the box (`size_pck`): of all joints, their plain mean, and of each joint."""
     found = {f"@{at:g}": size_pck(points, truth, visibility, longer_side(boxes), at) for at in BOX_SHARES}
+    predicted = np.where(np.isnan(points), np.inf, points)
     return {
+        "AUC@30px": auc(predicted, truth, visibility),
+        "EPE": epe(predicted, truth, visibility),
         **{f"box_pck{at}": mean_of_known(values) for at, values in found.items()},
         "box_pck": {joint: {at: float(values[i]) for at, values in found.items()} for i, joint in enumerate(joints)},
     }
@@ -263,11 +263,15 @@ def figures_table(figures: dict[str, Any]) -> str:
     if "AP_easy" in figures:
         shares = ["-" if figures[name] < 0 else f"{100 * figures[name]:.2f}" for name in CROWD_LEVELS]
         blocks.append([["CrowdPose, per cent", *CROWD_LEVELS], ["by how crowded a photo is", *shares]])
-    if "NME" in figures:
-        names = ("NME", "NME_points", "FR@0.08", "FR@0.1", "AUC@0.1")
-        blocks.append([["faces, per cent", *names], ["all landmarks", *(percent(100 * figures[n]) for n in names)]])
+    blocks += [face_rows(own) for own in (figures, figures.get("face", {})) if "NME" in own]
     if "box_pck" in figures:
         blocks.append(pck_rows("PCK by the box's longer side, per cent", "box_pck", figures))
+        blocks.append(
+            [
+                ["", "AUC to 30 px, per cent", "EPE, px"],
+                ["all joints", percent(figures["AUC@30px"]), percent(figures["EPE"])],
+            ]
+        )
     if "torso_pck" in figures:
         blocks.append(pck_rows("PCK by the torso, per cent", "torso_pck", figures))
         shares = figures["torso_lengths"]
