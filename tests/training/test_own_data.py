@@ -25,7 +25,7 @@ from vitruvian.methods.sar.method import Config
 from vitruvian.sample import People, Photo
 from vitruvian.skeletons import COFW, LSP, skeleton_from_names
 from vitruvian.training import starting_method, train
-from vitruvian.training.choice import fitting_experiment, metric_of
+from vitruvian.training.choice import described, fitting_experiment, metric_of
 
 FISH = skeleton_from_names("fish", ("mouth", "tail", "fin"), [(0, 1)])
 
@@ -66,7 +66,8 @@ def test_photos_are_held_back_by_their_names_alone() -> None:
 )
 def test_epochs_and_batches_fit_the_number_of_people(people: int, device: Any, epochs: int, batch_size: int) -> None:
     labels = labels_of([2] * (people // 2))
-    experiment, said = fitting_experiment(labels, Dataset(path="a/fish.json"), device)
+    experiment = fitting_experiment(labels, Dataset(path="a/fish.json"), device)
+    said = described(labels, experiment, device)
     training = experiment.training
     assert (training.epochs, training.batch_size) == (epochs, min(batch_size, max(round(people * 0.85) // 2, 1)))
     assert experiment.skeleton is FISH
@@ -77,8 +78,8 @@ def test_epochs_and_batches_fit_the_number_of_people(people: int, device: Any, e
     assert (
         f"{people} people to learn from in {people // 2} photos, {'a GPU' if device == 'cuda' else 'no GPU'}" in said[0]
     )
-    assert f"recipe sar/own, from the shipped network person, 128x128 px, {epochs} epochs" in said[0]
-    own_val = fitting_experiment(labels, Dataset(path="a/fish.json", val_path="b.json"), device)[0]
+    assert f"recipe sar/own, from the network person, 128x128 px, {epochs} epochs" in said[0]
+    own_val = fitting_experiment(labels, Dataset(path="a/fish.json", val_path="b.json"), device)
     assert own_val.dataset.val_share == 0
 
 
@@ -148,7 +149,7 @@ def test_the_page_on_ones_own_keypoints_works(
     assert main(["train", "--data", "chairs/chairs.json", "--device", "cpu", *small]) == 0
     said = capsys.readouterr().out
     assert "chairs.json: 10 joints of 'chair', 11 limbs, 5 mirror pairs by left and right in their names" in said
-    assert "no GPU: recipe sar/own, from the shipped network person" in said
+    assert "no GPU: recipe sar/own, from the network person, 64x64 px, 1 epochs of batches of " in said
     assert "held back from training, to be scored: 1 of 8 photos" in said
     assert "starting from person, which has other joints: " in said
     assert "the best checkpoint is runs/chairs/best.safetensors" in said

@@ -140,7 +140,7 @@ def train_command(arguments: list[str]) -> int:
     command = parser.prog.removeprefix("vitruvian ")
     config = first_value(arguments, "--config", command)
     data = first_value(arguments, "--data", command, "--dataset.path")
-    labels, said = None, []
+    labels, device = None, None
     if name:
         recipe = find_recipe(name)
         experiment = read_run(config, recipe()) if config else recipe()
@@ -148,7 +148,7 @@ def train_command(arguments: list[str]) -> int:
     elif config:
         experiment = read_run(config)
     elif data and data != "synthetic":
-        experiment, labels, said = experiment_for(data, arguments, command)
+        experiment, labels, device = experiment_for(data, arguments, command)
     elif wants_help(arguments):
         parser.print_help()
         return 0
@@ -170,16 +170,18 @@ def train_command(arguments: list[str]) -> int:
     labels = labels or read_training(experiment.dataset)
     experiment = with_joints(experiment, whose, name or str(config), labels)
     output = Path(options.output or Path("runs", name or (Path(config).parent.name if config else Path(data).stem)))
-    if said:
-        print("\n".join(said))
+    if device and labels:
+        from vitruvian.training.choice import described
+
+        print("\n".join(described(labels, experiment, device)))
     best = train(experiment, output, options.resume, options.deterministic, options.device, options.processes, labels)
     kept = "the best checkpoint is" if scored(output) else "nothing was scored: the kept checkpoint is the last one,"
     print(f"{kept} {best}; try: vitruvian predict PHOTO --weights {best}")
     return 0
 
 
-def experiment_for(data: str, arguments: list[str], command: str) -> tuple[Experiment, Labels, list[str]]:
-    """The experiment that fits a file of keypoints of one's own, its labels, and what was picked and why."""
+def experiment_for(data: str, arguments: list[str], command: str) -> tuple[Experiment, Labels, Literal["cpu", "cuda"]]:
+    """The experiment that fits a file of keypoints of one's own, its labels, and the device that it is for."""
     from vitruvian.data.reading import read_labels
     from vitruvian.devices import choose_device
     from vitruvian.experiment import Dataset
@@ -190,9 +192,9 @@ def experiment_for(data: str, arguments: list[str], command: str) -> tuple[Exper
     labels = read_labels(data, images, keep_content=True, category=category)
     val_path = first_value(arguments, "--dataset.val-path", command)
     dataset = Dataset(path=data, images=images, category=category, val_path=val_path)
-    device = choose_device(first_value(arguments, "--device", command) or "auto")
-    experiment, said = fitting_experiment(labels, dataset, "cuda" if device.type == "cuda" else "cpu")
-    return experiment, labels, said
+    chosen = choose_device(first_value(arguments, "--device", command) or "auto")
+    device = "cuda" if chosen.type == "cuda" else "cpu"
+    return fitting_experiment(labels, dataset, device), labels, device
 
 
 def train_parser(recipe: str) -> Parser:

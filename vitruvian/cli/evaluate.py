@@ -105,25 +105,22 @@ def evaluate_parser() -> Parser:
 
 def predictor_to_evaluate(parser: Parser, arguments: list[str]) -> tuple[Predictor, str, argparse.Namespace]:
     """The network with the options' changes to its method, its file, and all options."""
-    from vitruvian import checkpoints
-    from vitruvian.methods import build_empty, experiment_from_dict
     from vitruvian.prediction import checkpoint_path, is_exported, load
-    from vitruvian.prediction.networks import NetworkPredictor
-    from vitruvian.runs import changed
 
     weights = checkpoint_path(first_value(arguments, "--weights", "evaluate") or DEFAULT_WEIGHTS)
     if is_exported(weights):  # its method cannot be changed any more
         options = parser.read(arguments)
         return load(weights, options.device), str(weights), options
-    state, values = checkpoints.load(weights)
-    experiment = experiment_from_dict(values, str(weights))
+
+    from vitruvian.prediction.networks import predictor_of, read_network
+    from vitruvian.runs import changed
+
+    state, experiment = read_network(weights)
     fields = method_fields(experiment)
     add_fields(parser, fields)
     options = parser.read(arguments)
     experiment = changed(experiment, given_values(fields, options), "the options")
-    method = build_empty(experiment)
-    checkpoints.load_state(method, state, weights)
-    return NetworkPredictor(method, experiment, options.device), str(weights), options
+    return predictor_of(state, experiment, weights, options.device), str(weights), options
 
 
 def refuse_ignored(parser: Parser, arguments: list[str]) -> None:

@@ -26,11 +26,22 @@ PART = 4
 def load_network(path: Path, device: str) -> NetworkPredictor:
     """The network of a checkpoint; what `prediction.load` does, for paths."""
     chosen = choose_device(device)
+    return predictor_of(*read_network(path), path, chosen)
+
+
+def read_network(path: Path) -> tuple[dict[str, Tensor], Experiment]:
+    """The tensors of a checkpoint, and the experiment that made it."""
     state, values = checkpoints.load(path)
-    experiment = experiment_from_dict(values, str(path))
+    return state, experiment_from_dict(values, str(path))
+
+
+def predictor_of(
+    state: dict[str, Tensor], experiment: Experiment, path: Path, device: str | torch.device
+) -> NetworkPredictor:
+    """The network of an experiment with tensors that were read from `path`."""
     method = build_empty(experiment)
     checkpoints.load_state(method, state, path)
-    return NetworkPredictor(method, experiment, chosen)
+    return NetworkPredictor(method, experiment, device)
 
 
 class NetworkPredictor(Predictor):

@@ -182,7 +182,11 @@ def starting_method(experiment: Experiment, from_state: bool) -> Method:
             if rank() == 0:
                 names = ", ".join(anew) or "none"
                 print(f"starting from {start}, which has other joints: {len(ours) - len(anew)} tensors; anew: {names}")
-        checkpoints.load_state(method, weights, path)
+        try:
+            checkpoints.load_state(method, weights, path)
+        except InputError as error:
+            remedy = "start from a network that is built alike, or from scratch (--training.start-from '')"
+            raise InputError(f"{error}; {remedy}") from None
     parameter_groups(method, experiment.training)  # says now what is wrong
     return method
 

@@ -25,10 +25,8 @@ VAL_SHARE = 0.15
 """Photos that are held back from training where no others are given to be scored."""
 
 
-def fitting_experiment(
-    labels: Labels, dataset: Dataset, device: Literal["cpu", "cuda"]
-) -> tuple[Experiment, list[str]]:
-    """The experiment for data that come without a recipe, and what was picked and why, in lines.
+def fitting_experiment(labels: Labels, dataset: Dataset, device: Literal["cpu", "cuda"]) -> Experiment:
+    """The experiment for data that come without a recipe.
 
     Args:
         labels: of the file, already read.
@@ -58,12 +56,18 @@ def fitting_experiment(
         score_every=-(-epochs // 5),
         metric=metric_of(labels.skeleton),
     )
-    experiment = replace(recipe, skeleton=labels.skeleton, dataset=dataset, training=training)
-    width, height = experiment.method.framing.size
-    return experiment, [
-        f"{people} people to learn from in {photos} photos, {'a GPU' if device == 'cuda' else 'no GPU'}: recipe "
-        f"sar/own, from the shipped network {training.start_from}, {width}x{height} px, {epochs} epochs of batches of "
-        f"{batch_size}, best by {training.metric}",
+    return replace(recipe, skeleton=labels.skeleton, dataset=dataset, training=training)
+
+
+def described(labels: Labels, experiment: Experiment, device: Literal["cpu", "cuda"]) -> list[str]:
+    """What was picked for data and why, in lines; the experiment may have been changed since."""
+    of_photos = [int(trainable(photo.people).sum()) for photo in labels.photos]
+    (width, height), training = experiment.method.framing.size, experiment.training
+    start = f"from the network {training.start_from}" if training.start_from else "from scratch"
+    return [
+        f"{sum(of_photos)} people to learn from in {sum(map(bool, of_photos))} photos, "
+        f"{'a GPU' if device == 'cuda' else 'no GPU'}: recipe sar/own, {start}, {width}x{height} px, {training.epochs} "
+        f"epochs of batches of {training.batch_size}, best by {training.metric}",
         "otherwise: vitruvian train --data FILE --help names every field, vitruvian train RECIPE --data FILE --joints "
         "data takes another recipe (vitruvian list)",
     ]

@@ -58,8 +58,9 @@ def read_data(experiment: Experiment, labels: Labels | None = None) -> tuple[Cro
             f"{val.num_people} of {everybody.num_people} people, the same ones each time (--dataset.val-share); other "
             "data: --dataset.val-path FILE"
         )
-    if val:
-        check_photos(val, [people.photo for people in annotated_people(val)])
+    held = [people.photo for people in annotated_people(val)] if val else []
+    if val and dataset.val_path:
+        check_photos(val, held)
     if labels is None:
         return synthetic_crops(experiment, dataset.limit or 10_000), val, said
     crops = PersonCrops(labels, experiment.method.framing, experiment.augmentation, experiment.seed, dataset.limit)
@@ -68,7 +69,8 @@ def read_data(experiment: Experiment, labels: Labels | None = None) -> tuple[Cro
             f"{labels.path}: nobody in it has a labelled joint and a box, there is nothing to learn from: "
             + why_nobody(labels)
         )
-    check_photos(labels, [labels.photos[index] for index in dict.fromkeys(photo for photo, _ in crops.places)])
+    learnt = [labels.photos[index] for index in dict.fromkeys(photo for photo, _ in crops.places)]
+    check_photos(labels, learnt if dataset.val_path else learnt + held)
     if dataset.cutouts:
         crops = CutoutCrops(crops, dataset.cutouts, photos_behind(dataset))
     if not dataset.synthetic:
