@@ -278,3 +278,14 @@ def test_erased_rectangles_cover_a_fiftieth_to_a_fifth() -> None:
 def test_senseless_ranges_are_refused(field: str, value: float, expected: str) -> None:
     with pytest.raises(ValueError, match=f"^{expected}"):
         replace(Augmentation(), **{field: value})
+
+
+def test_clipped_draws_lie_on_the_ends_of_their_ranges() -> None:
+    augmentation = Augmentation(draws="clipped_normal", shift=0.0, scale=0.3, rotation=60.0, rotation_chance=1.0)
+    rng = np.random.default_rng(0)
+    changes = [draw_box_change(rng, augmentation) for _ in range(2000)]
+    scales, rotations = (np.array([change[place] for change in changes]) for place in (1, 2))
+    assert np.mean(np.isclose(scales, 1.3)) == pytest.approx(0.159, abs=0.03)  # beyond one deviation
+    assert np.mean(np.isclose(rotations, 60)) == pytest.approx(0.023, abs=0.012)  # beyond two
+    assert rotations[np.abs(rotations) < 59].std() == pytest.approx(27, abs=2)
+    assert scales.min() == pytest.approx(0.7)

@@ -37,7 +37,8 @@ class Augmentation:
         scale: the box is scaled by a factor of 1 - scale to 1 + scale.
         rotation: largest rotation, degrees.
         rotation_chance: chance of a rotation.
-        draws: how shift, scale and rotation are spread over their ranges.
+        draws: how shift, scale and rotation are spread over their ranges; "clipped_normal" puts what lies beyond the
+            range on its end, which is one deviation of shift and scale and two of rotation.
         colour: strength of the random change of brightness, contrast, saturation and tint; 0 leaves colours alone.
         blur: chance of a blurred view.
         erase: chance that a rectangle of noise hides a part of the view.
@@ -51,7 +52,7 @@ class Augmentation:
     scale: float = 0.5
     rotation: float = 80.0
     rotation_chance: float = 0.6
-    draws: Literal["truncated_normal", "uniform"] = "truncated_normal"
+    draws: Literal["truncated_normal", "clipped_normal", "uniform"] = "truncated_normal"
     colour: float = 0.0
     blur: float = 0.0
     erase: float = 0.0
@@ -102,6 +103,8 @@ def draw_box_change(rng: np.random.Generator, augmentation: Augmentation) -> tup
     """Shift (2,) in shares of the box, scale factor and rotation in degrees."""
     if augmentation.draws == "uniform":
         draws = rng.uniform(-1, 1, 4)
+    elif augmentation.draws == "clipped_normal":
+        draws = np.clip(rng.standard_normal(4) / (1, 1, 1, 2), -1, 1)
     else:
         draws = truncated_normal(rng, 4)
     return box_change(draws, rng.random(2), augmentation)

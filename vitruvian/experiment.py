@@ -31,6 +31,11 @@ class Dataset:
         val_share: without `val_path`, the share of the photos of `path` that is held back and scored; 0: none.
         detections: COCO detection file with the boxes to score; empty: the annotated boxes.
         limit: only the first so many people of `path`; 0: all, of synthetic ones 10,000 an epoch.
+        extra: second annotation file, of which people are drawn at random in each epoch, as MPII beside Human3.6M; its
+            joints are matched to those that are learnt, and what it does not label, depths say, is not asked for.
+        extra_images: folder of its photos; empty: the usual places beside the file.
+        extra_share: how many of them there are in an epoch for each person of `path`.
+        extra_padding: what their boxes are enlarged by; 0: as those of `path`.
         synthetic: share of an epoch's samples that are synthetic people, beside all those of `path`.
         cutouts: share of the people of `path` who are cut out along their joints and stand before another background.
         poses: motion capture (.npz) that synthetic people are posed by; empty: the poses that come with the package.
@@ -45,6 +50,10 @@ class Dataset:
     val_share: float = 0.0
     detections: str = ""
     limit: int = 0
+    extra: str = ""
+    extra_images: str = ""
+    extra_share: float = 1.0
+    extra_padding: float = 0.0
     synthetic: float = 0.0
     cutouts: float = 0.0
     poses: str = ""
@@ -52,6 +61,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         expect(self.limit >= 0, "limit", self.limit, "0 or more")
+        expect(self.extra_share > 0, "extra_share", self.extra_share, "a number above 0")
+        expect(self.extra_padding >= 0, "extra_padding", self.extra_padding, "0 or a factor above it")
+        if self.extra and self.synthetic:
+            raise ValueError("dataset.extra and dataset.synthetic are both given; mix one of them in")
         expect(0 <= self.synthetic < 1, "synthetic", self.synthetic, "a share from 0 to below 1")
         expect(0 <= self.cutouts <= 1, "cutouts", self.cutouts, "a share from 0 to 1")
         expect(0 <= self.val_share < 1, "val_share", self.val_share, "a share from 0 to below 1")

@@ -235,6 +235,7 @@ def with_joints(experiment: Experiment, whose: str, recipe: str, labels: Labels 
     from dataclasses import replace
 
     from vitruvian.data.labels import require_joints
+    from vitruvian.data.space import can_convert
     from vitruvian.skeletons import joint_difference
 
     if labels is None:  # synthetic people have whatever joints are learnt
@@ -243,6 +244,8 @@ def with_joints(experiment: Experiment, whose: str, recipe: str, labels: Labels 
     if whose == "data" and joint_difference(of_data, own):
         print(f"learning the {of_data.num_joints} joints of {labels.path}, not the {own.num_joints} of {recipe}")
         return replace(experiment, skeleton=of_data)
+    if can_convert(of_data, own):
+        return experiment
     remedy = "give data with these, or learn those of the data: --joints data"
     require_joints(labels, own, f"{recipe} learns", remedy)
     return experiment

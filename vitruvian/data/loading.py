@@ -73,6 +73,23 @@ class PersonCrops(Dataset):
         return Sample(image, sample.people, sample.to_original, sample.photo_size, sample.image_id)
 
 
+class DrawnCrops:
+    """People of a data set in random order, so many an epoch: fewer than it has, or some of them several times.
+
+    Who sample (epoch, index) is depends on (seed, epoch, index) alone.
+    """
+
+    def __init__(self, people: PersonCrops, per_epoch: int, seed: int) -> None:
+        self.people, self.per_epoch, self.seed = people, per_epoch, seed
+
+    def __len__(self) -> int:
+        return self.per_epoch
+
+    def __getitem__(self, key: Key) -> Sample:
+        epoch, index = key
+        return self.people[epoch, int(np.random.default_rng((self.seed, epoch, index, 1)).integers(len(self.people)))]
+
+
 def with_size(photo: Photo) -> Photo:
     """The photo with its size, from the file's head; raises InputError where the annotations say another one."""
     size = image_size(photo.path)

@@ -120,6 +120,12 @@ def with_mid_shoulder(joints: np.ndarray) -> np.ndarray:
     return np.concatenate([joints, joints[..., [11, 14], :].mean(-2, keepdims=True)], -2)
 
 
+def can_convert(own: Skeleton, skeleton: Skeleton) -> bool:
+    """Whether `with_skeleton` knows where the joints of one skeleton stand in another, though they are not the same."""
+    adds = not joint_difference(own, H36M) and not joint_difference(skeleton, H36M_18)
+    return adds or (own.name, skeleton.name) in TAKEN
+
+
 def with_skeleton(labels: Labels, skeleton: Skeleton) -> Labels:
     """Labels with the joints of another skeleton, for training on several data sets at once.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from vitruvian.data.labels import Labels, left_out, require_joints, split_by_photo, why_nobody
-from vitruvian.data.loading import PersonCrops
+from vitruvian.data.loading import DrawnCrops, PersonCrops
 from vitruvian.data.reading import read_labels
+from vitruvian.data.space import can_convert, with_skeleton
 from vitruvian.data.synthetic import SYNTHETIC, SyntheticPeople
 from vitruvian.data.synthetic.crops import Crops, MixedCrops, SyntheticCrops
 from vitruvian.data.synthetic.cutouts import CutoutCrops
@@ -48,7 +50,8 @@ def read_data(experiment: Experiment, labels: Labels | None = None) -> tuple[Cro
     for one in (labels, val):
         if one:
             remedy = "choose data with the same joints in the same order"
-            require_joints(one, experiment.skeleton, "the experiment learns", remedy)
+            if not can_convert(one.skeleton, experiment.skeleton):
+                require_joints(one, experiment.skeleton, "the experiment learns", remedy)
             said += [line for line in (*one.notes, left_out(one)) if line]
     if labels and dataset.val_share and not val:
         everybody = labels
@@ -63,6 +66,7 @@ def read_data(experiment: Experiment, labels: Labels | None = None) -> tuple[Cro
         check_photos(val, held)
     if labels is None:
         return synthetic_crops(experiment, dataset.limit or 10_000), val, said
+    labels = with_skeleton(labels, experiment.skeleton)
     crops = PersonCrops(labels, experiment.method.framing, experiment.augmentation, experiment.seed, dataset.limit)
     if not len(crops):
         raise InputError(
@@ -73,10 +77,25 @@ def read_data(experiment: Experiment, labels: Labels | None = None) -> tuple[Cro
     check_photos(labels, learnt if dataset.val_path else learnt + held)
     if dataset.cutouts:
         crops = CutoutCrops(crops, dataset.cutouts, photos_behind(dataset))
+    if dataset.extra:
+        return MixedCrops(crops, extra_crops(experiment, round(len(crops) * dataset.extra_share))), val, said
     if not dataset.synthetic:
         return crops, val, said
     beside = round(len(crops) * dataset.synthetic / (1 - dataset.synthetic))
     return MixedCrops(crops, synthetic_crops(experiment, beside)), val, said
+
+
+def extra_crops(experiment: Experiment, per_epoch: int) -> DrawnCrops:
+    """People of `dataset.extra` with the joints and the augmentation of an experiment, drawn anew in each epoch."""
+    dataset, framing = experiment.dataset, experiment.method.framing
+    labels = with_skeleton(read_labels(dataset.extra, dataset.extra_images), experiment.skeleton)
+    if dataset.extra_padding:
+        framing = replace(framing, padding=dataset.extra_padding)
+    people = PersonCrops(labels, framing, experiment.augmentation, experiment.seed)
+    if not len(people):
+        raise InputError(f"{labels.path}: nobody in it can be learnt from: {why_nobody(labels)}")
+    check_photos(labels, [labels.photos[index] for index in dict.fromkeys(photo for photo, _ in people.places)])
+    return DrawnCrops(people, per_epoch, experiment.seed)
 
 
 def synthetic_crops(experiment: Experiment, per_epoch: int) -> SyntheticCrops:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vitruvian.augment import Augmentation
-from vitruvian.data.loading import Key, PersonCrops
+from vitruvian.data.loading import DrawnCrops, Key, PersonCrops
 from vitruvian.data.synthetic.cutouts import CutoutCrops
 from vitruvian.data.synthetic.scenes import SyntheticPeople
 from vitruvian.geometry import Framing
@@ -39,10 +39,10 @@ class SyntheticCrops:
 
 
 class MixedCrops:
-    """The people of a data set and, after them, synthetic ones."""
+    """The people of a data set and, after them, others: synthetic ones, or those of a second data set."""
 
-    def __init__(self, real: PersonCrops | CutoutCrops, synthetic: SyntheticCrops) -> None:
-        self.real, self.synthetic = real, synthetic
+    def __init__(self, real: PersonCrops | CutoutCrops, others: SyntheticCrops | DrawnCrops) -> None:
+        self.real, self.others = real, others
 
     @property
     def skeleton(self) -> Skeleton:
@@ -50,12 +50,12 @@ class MixedCrops:
         return self.real.skeleton
 
     def __len__(self) -> int:
-        return len(self.real) + len(self.synthetic)
+        return len(self.real) + len(self.others)
 
     def __getitem__(self, key: Key) -> Sample:
         epoch, index = key
         real = len(self.real)
-        return self.real[key] if index < real else self.synthetic[epoch, index - real]
+        return self.real[key] if index < real else self.others[epoch, index - real]
 
     def plain(self) -> PersonCrops:
         """The people of the data set, without augmentation."""

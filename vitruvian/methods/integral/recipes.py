@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vitruvian.backbones import BackboneConfig
-from vitruvian.budgets import lspet, lspet_cpu
+from vitruvian.budgets import h36m, lspet, lspet_cpu
 from vitruvian.experiment import Experiment, Training
 from vitruvian.methods.integral.method import Config
 from vitruvian.skeletons import COCO
@@ -82,3 +82,18 @@ def lspet_resnet18_cpu() -> Experiment:
     Measured here: docs/comparison.md.
     """
     return lspet_cpu(Config(map_loss="jensen_shannon", sigma=1.0))
+
+
+def h36m_resnet50() -> Experiment:
+    """Integral regression in space over volumes of 64x64x64 cells, ResNet-50, 256x256, Human3.6M with MPII mixed in.
+
+    vitruvian train integral/h36m_resnet50 --data Sample_5_train_Human36M_protocol_2.json --dataset.extra
+    mpii/annotations/train.json --dataset.val-path Sample_64_test_Human36M_protocol_2.json --processes 4
+
+    Budget and augmentation are those of SAR's and RLE's rows.
+
+    Published: Sun et al., ECCV 2018, in other settings; its figures were not at hand when this was written.
+    Cost: not published for this budget.
+    Measured here: not trained.
+    """
+    return h36m(Config(backbone=BackboneConfig("resnet50", weights="imagenet")))
