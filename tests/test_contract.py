@@ -281,13 +281,21 @@ def test_overfits_two_people_and_predicts_them(name: str) -> None:
     for decoded in (plain, flipped):
         errors = (decoded.points[:, 0] - truth[..., : decoded.points.shape[-1]])[seen]
         error = errors[:, :2].norm(dim=-1)
-        assert error.median() < 4.0, f"median error {error.median():.1f} px of an input of {SIZE}"
+        allowed = REACHED[IN_SPACE.get(name, name)]
+        assert error.median() < allowed, f"median error {error.median():.1f} px of an input of {SIZE}"
         if name in IN_SPACE:
             deep = errors[:, 2].abs().nanmedian()
             assert deep < 60, f"median error {deep:.0f} mm of depths between -600 and 600"
 
 
 STEPS = 160
+
+REACHED = {"sar": 1.5, "regression": 3.0, "rle": 4.0, "heatmap": 4.0, "heatmap_offset": 1.0, "integral": 2.0}
+"""Median errors, px, that each method stays below after these steps.
+
+With two seeds 0.6, 1.9, 2.9, 3.5, 0.3 and 1.1 were the largest. Peaks of heatmaps are known to a quarter of a cell of
+8 px; methods without maps, regression and RLE, take more steps.
+"""
 
 
 def mirrored_too(batch: Batch, mirror: list[int]) -> Batch:

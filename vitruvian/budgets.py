@@ -8,7 +8,7 @@ from typing import Any
 from vitruvian.augment import Augmentation
 from vitruvian.backbones import BackboneConfig
 from vitruvian.experiment import Dataset, Experiment, Training
-from vitruvian.skeletons import H36M_18, LSP
+from vitruvian.skeletons import COCO_WHOLEBODY, H36M_18, LSP
 
 LSPET_AUGMENTATION = Augmentation(half_body=0.0, shift=0.1, scale=0.3, rotation=40.0, colour=0.3)
 
@@ -70,5 +70,34 @@ def h36m(config: Any) -> Experiment:
         ),
         training=Training(
             epochs=140, batch_size=64, learning_rate=1e-3, milestones=(90, 120), score_every=10, metric="MPJPE"
+        ),
+    )
+
+
+def wholebody_synthetic(config: Any) -> Experiment:
+    """133 joints of synthetic people on a CPU: RegNetX-200MF with a pyramid, 144x192, 70,000 people, each seen once.
+
+    Args:
+        config: the method's Config; its backbone and its input size are set here.
+    """
+    framing = replace(config.framing, size=(144, 192))
+    return Experiment(
+        replace(config, backbone=BackboneConfig("regnetx_002", pyramid=96), framing=framing),
+        COCO_WHOLEBODY,
+        dataset=Dataset(path="synthetic", limit=10_000),
+        augmentation=Augmentation(half_body=0.0, shift=0.08, scale=0.2, rotation=30.0, colour=0.2, erase=0.2),
+        training=Training(
+            epochs=7,
+            batch_size=32,
+            optimizer="adamw",
+            learning_rate=2e-3,
+            weight_decay=0.02,
+            warmup_steps=200,
+            schedule="cosine",
+            clip_norm=5.0,
+            ema=0.998,
+            workers=1,
+            score_every=7,
+            save_every=100,
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from pathlib import Path
@@ -29,9 +30,7 @@ def data_command(arguments: list[str]) -> int:
     """vitruvian data PATH"""
     options = data_parser().read(arguments)
     if options.path == SYNTHETIC:
-        options.path = str(
-            draw_scenes(options.count, options.joints, options.poses, options.backgrounds, options.output)
-        )
+        options.path = str(draw_scenes(options))
 
     from vitruvian.data.cofw import write_photos
     from vitruvian.data.inspection import inspect, sheet_of
@@ -83,21 +82,24 @@ def data_parser() -> Parser:
         "--poses", metavar="FILE", default="", help="motion capture for synthetic people (default: the package's poses)"
     )
     add("--backgrounds", metavar="FOLDER", default="", help="photos behind synthetic people (default: drawn ones)")
+    held = "pose synthetic people as motion that training keeps aside does, to score networks on"
+    add("--held-back", action="store_true", help=held)
     add("--extract", metavar="FOLDER", help="write the photos that a file of COFW holds into this folder first")
     return parser
 
 
-def draw_scenes(count: int, joints: str, poses: str, backgrounds: str, output: str) -> Path:
-    """Writes scenes of synthetic people into a folder; returns the annotation file."""
+def draw_scenes(options: argparse.Namespace) -> Path:
+    """Writes scenes of synthetic people into the folder of the output; returns the annotation file."""
     from vitruvian.data.synthetic import SyntheticPeople, write_scenes
     from vitruvian.images import list_images
     from vitruvian.skeletons import SKELETONS
 
-    if joints not in SKELETONS:
-        near = nearest_name(joints, SKELETONS)
-        raise InputError(f"--joints is {joints!r}, which is no skeleton; the nearest is {near!r}")
-    photos = tuple(list_images([backgrounds])[0]) if backgrounds else ()
-    return write_scenes(SyntheticPeople(SKELETONS[joints], 0, poses, photos), output, count)
+    if options.joints not in SKELETONS:
+        near = nearest_name(options.joints, SKELETONS)
+        raise InputError(f"--joints is {options.joints!r}, which is no skeleton; the nearest is {near!r}")
+    photos = tuple(list_images([options.backgrounds])[0]) if options.backgrounds else ()
+    people = SyntheticPeople(SKELETONS[options.joints], 0, options.poses, photos, options.held_back)
+    return write_scenes(people, options.output, options.count)
 
 
 def as_json(found: Inspection) -> dict[str, Any]:

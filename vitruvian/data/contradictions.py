@@ -17,7 +17,7 @@ from vitruvian.data.labels import Labels, labelled, other_size
 from vitruvian.errors import InputError
 from vitruvian.images import check_image
 from vitruvian.sample import People, Photo
-from vitruvian.skeletons import COCO, COCO_WHOLEBODY, COFW, CROWDPOSE
+from vitruvian.skeletons import COFW, CROWDPOSE
 
 READERS = 8
 """Threads that look at photos: they wait for the disk."""
@@ -69,11 +69,11 @@ def missing_areas(labels: Labels, records: list[dict]) -> Iterator[str]:
 
 
 def wrong_count(labels: Labels, record: dict, where: str) -> Iterator[str]:
-    """A `num_keypoints` that is not what is labelled: of a whole body the body, in CrowdPose the first 12 joints."""
+    """A `num_keypoints` that is not what is labelled in `keypoints`, in CrowdPose in its first 12 joints."""
     stated, values = record.get("num_keypoints"), record.get("keypoints") or []
     if stated is None:
         return
-    counted = {COCO_WHOLEBODY.joints: COCO.num_joints, CROWDPOSE.joints: 12}.get(labels.skeleton.joints)
+    counted = 12 if labels.skeleton.joints == CROWDPOSE.joints else None
     found = sum(v > 0 for v in values[2::3][:counted])
     if stated != found:
         yield (
