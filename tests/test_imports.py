@@ -36,6 +36,7 @@ ORDER = [
     "experiment",
     "budgets",
     "methods",
+    "recognition",
     "runs",
     "devices",
     "detection",

@@ -255,10 +255,16 @@ def import_command(arguments: list[str]) -> int:
     """vitruvian import-weights FILE RECIPE --output OUT.safetensors"""
     parser = import_parser()
     recipe = recipe_among(arguments) if len(arguments) > 1 else ""  # --help alone comes at once
-    fields = method_fields(find_recipe(recipe)()) if recipe else []
+    assumed: tuple[str, ...] = ()
+    if recipe:
+        experiment = find_recipe(recipe)()
+    elif path := file_among(arguments):
+        experiment, assumed = recognised(path)
+    else:
+        raise InputError(f"{parser.read(arguments).file}: there is no such file")
+    fields = method_fields(experiment)
     add_fields(parser, fields)
     options = parser.read(arguments)
-    experiment = find_recipe(options.recipe)()
 
     from dataclasses import replace
     from importlib import import_module
@@ -280,18 +286,42 @@ def import_command(arguments: list[str]) -> int:
     try:
         fitted = names.from_reference(state, method)
     except InputError as error:
+        taken = options.recipe or method_name(experiment)
         raise InputError(
-            f"{options.file}: {error}; perhaps it is of another recipe than {options.recipe}, of other fields "
-            f"(vitruvian import-weights FILE {options.recipe} --help) or of other joints (--joints)"
+            f"{options.file}: {error}; perhaps it is of another recipe than {taken}, "
+            f"of other fields (vitruvian import-weights FILE {options.recipe or 'RECIPE'} --help) or of other joints "
+            "(--joints)"
         ) from None
     source = {"imported_from": Path(options.file).name}
     checkpoints.save(options.output, fitted.state, experiment_to_dict(experiment), source)
     print(f"{options.output}: {len(fitted.state)} tensors from {options.file}")
+    for assumption in assumed:
+        print(f"assumed, for the file does not say: {assumption}")
     for what, reasons in (("dropped", fitted.dropped), ("not in the file", fitted.kept)):
         for reason in dict.fromkeys(reasons.values()):
             names = [name for name, given in reasons.items() if given == reason]
             print(f"{what}, {reason}: {', '.join(names)}")
     return 0
+
+
+def file_among(arguments: list[str]) -> str:
+    """The first argument that is a file and no option's value; or empty."""
+    pairs = zip(["", *arguments], arguments)
+    return next((given for before, given in pairs if not before.startswith("--") and Path(given).is_file()), "")
+
+
+def recognised(path: str) -> tuple[Experiment, tuple[str, ...]]:
+    """The experiment that a file of another program's is taken for, and what was assumed."""
+    from vitruvian import checkpoints
+    from vitruvian.checkpoints.foreign import read_foreign
+    from vitruvian.methods import method_name
+    from vitruvian.recognition import recognise
+
+    content = read_foreign(path)
+    experiment, assumed = recognise(content, checkpoints.state_dict_of(content, path), path)
+    method: Any = experiment.method
+    print(f"{path}: {method_name(experiment)}, {method.backbone.name}, {experiment.skeleton.num_joints} joints")
+    return experiment, assumed
 
 
 def import_parser() -> Parser:
@@ -300,10 +330,11 @@ def import_parser() -> Parser:
         "import-weights",
         "Makes a checkpoint of the weights that another program has trained. Options say in what the network differs\n"
         "from RECIPE's, as in --method.backbone.name resnet101: import-weights FILE RECIPE --help names them.",
-        "FILE RECIPE --output OUT.safetensors [options]",
+        "FILE [RECIPE] --output OUT.safetensors [options]",
     )
     parser.add_argument("file", metavar="FILE", help="PyTorch, pickle, NumPy or safetensors file; no code in it is run")
-    parser.add_argument("recipe", metavar="RECIPE", help="what network they are of (vitruvian list)")
+    recipe = "what network they are of (vitruvian list; default: what the file is recognised as)"
+    parser.add_argument("recipe", metavar="RECIPE", nargs="?", default="", help=recipe)
     parser.add_argument("--output", metavar="FILE", required=True, help="the checkpoint to write, .safetensors")
     whose = "annotations whose joints the network finds, in their order (default: the recipe's joints)"
     parser.add_argument("--joints", metavar="DATA", help=whose)
