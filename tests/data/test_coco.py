@@ -51,6 +51,31 @@ def test_unlabelled_joints_have_no_place(tmp_path: Path) -> None:
     assert (photo.size, photo.annotation_ids) == (SIZE, (7,))
 
 
+def test_annotations_may_say_where_joints_are_in_space(tmp_path: Path) -> None:
+    box = [2.0, 3.0, 10.0, 20.0]
+    space = {"keypoints_depth": [120, -30.5, 0], "root_depth": 4000, "camera": [500, 510, 20, 15]}
+    people = read_coco(write(tmp_path, person(box, **space), person(box))).photos[0].people
+    nan = np.nan
+    expected = [[[10, 20, 120], [11, 21, -30.5], [nan] * 3], [[10, 20, nan], [11, 21, nan], [nan] * 3]]
+    np.testing.assert_array_equal(people.keypoints, expected)
+    np.testing.assert_array_equal(people.root_depths, [4000, nan])
+    np.testing.assert_array_equal(people.cameras, [[500, 510, 20, 15], [nan] * 4])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"keypoints_depth": [1, 2]}, "'keypoints_depth' of annotation 7 holds 2 numbers, expected 3 numbers"),
+        ({"root_depth": "near"}, "'root_depth' of annotation 7 is 'near'"),
+        ({"camera": None}, "'camera' of annotation 7"),
+    ],
+)
+def test_wrong_places_in_space_are_named(wrong: dict, message: str, tmp_path: Path) -> None:
+    space = {"keypoints_depth": [120, -30.5, 0], "root_depth": 4000, "camera": [500, 510, 20, 15]} | wrong
+    with pytest.raises(InputError, match=message):
+        read_coco(write(tmp_path, person([2.0, 3.0, 10.0, 20.0], **space)))
+
+
 def test_who_is_learnt_from(tmp_path: Path) -> None:
     box = [2.0, 3.0, 10.0, 20.0]
     crowd, nobody, outside = person(box, iscrowd=1), person(box, (0, 0, 0)), person([50, 3, 4, 5])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +39,15 @@ class Row(NamedTuple):
     area: float  # px^2; NaN where the file does not say
     ignored: bool
     face: Face | None  # the square of a face, where the file gives it
+    space: Space | None  # where the person stands in space, where the file gives it
+
+
+class Space(NamedTuple):
+    """What a person's annotation says of space."""
+
+    depths: np.ndarray  # (K,) mm behind the root
+    root_depth: float  # mm
+    camera: np.ndarray  # (4,) fx fy cx cy px
 
 
 def read_coco(
@@ -52,6 +62,9 @@ def read_coco(
     A file of COCO-WholeBody, told by its fields, has 133 joints. Its hands may have a visibility between 0 and 1, how
     sure a program was: such a joint is labelled. A part whose `*_valid` is false, or that is missing, is not labelled.
     Faces that have `center` and `scale` are read by these, as `vitruvian.data.faces` says.
+
+    Annotations may say where their joints are in space, as those of synthetic people do: `keypoints_depth` (K,), mm
+    behind the skeleton's root, `root_depth`, mm, and `camera`, fx fy cx cy px.
 
     Args:
         path: the JSON file.
@@ -175,10 +188,23 @@ def read_person(path: Path, record: dict, skeleton: Skeleton, problems: Problems
         ignored = bool(number(path, record.get("iscrowd") or 0, f"'iscrowd' of {where}"))
     if triples is None or box is None or area is None or ignored is None:
         return None
-    face = None
+    face = space = None
     with problems:
         face = read_face(path, record, where) if is_face(skeleton) else None
-    return Row(record["id"], triples, box, area, ignored, face)
+    with problems:
+        space = read_space(path, record, skeleton, where)
+    return Row(record["id"], triples, box, area, ignored, face, space)
+
+
+def read_space(path: Path, record: dict, skeleton: Skeleton, where: str) -> Space | None:
+    """What one annotation says of space; None where it says nothing."""
+    if record.get("keypoints_depth") is None:
+        return None
+    return Space(
+        numbers(path, record["keypoints_depth"], skeleton.num_joints, f"'keypoints_depth' of {where}", NOT_LABELLED),
+        number(path, field(path, record, "root_depth", where), f"'root_depth' of {where}"),
+        numbers(path, field(path, record, "camera", where), 4, f"'camera' of {where}"),
+    )
 
 
 def read_keypoints(path: Path, record: dict, skeleton: Skeleton, where: str) -> np.ndarray:
@@ -217,7 +243,21 @@ def people_of(rows: list[Row], size: tuple[int, int], skeleton: Skeleton) -> Peo
         areas=np.where(np.isnan(areas), from_box, areas).astype(np.float32),
         ignored=np.array([row.ignored for row in rows], bool),
     )
+    people = with_space(people, [row.space for row in rows])
     return as_faces(people, [row.face for row in rows]) if is_face(skeleton) else people
+
+
+def with_space(people: People, spaces: list[Space | None]) -> People:
+    """People with the depths of those N that have any; NaN for the others, and without change if none has."""
+    if all(space is None for space in spaces):
+        return people
+    unknown = Space(np.full(people.keypoints.shape[1], np.nan), np.nan, np.full(4, np.nan))
+    depths, root_depths, cameras = (np.stack(column) for column in zip(*(space or unknown for space in spaces)))
+    keypoints = np.concatenate([people.keypoints, depths[..., None]], -1).astype(np.float32)
+    keypoints[people.visibility <= 0] = np.nan
+    return replace(
+        people, keypoints=keypoints, root_depths=root_depths.astype(np.float32), cameras=cameras.astype(np.float32)
+    )
 
 
 def whole_body(path: Path, record: dict, where: str) -> np.ndarray:

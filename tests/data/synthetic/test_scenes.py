@@ -110,7 +110,10 @@ def test_scenes_as_files(people: SyntheticPeople, tmp_path: Path) -> None:
     read = labels.photos[1].people
     np.testing.assert_array_equal(read.visibility, truth.visibility)
     known = truth.visibility > 0
-    np.testing.assert_allclose(read.keypoints[known], truth.keypoints[known][:, :2], atol=0.01)
+    np.testing.assert_allclose(read.keypoints[known][:, :2], truth.keypoints[known][:, :2], atol=0.01)
+    np.testing.assert_allclose(read.keypoints[known][:, 2], truth.keypoints[known][:, 2], atol=0.06)
+    np.testing.assert_allclose(read.root_depths, truth.root_depths, atol=0.06)
+    np.testing.assert_allclose(read.cameras, truth.cameras, atol=0.001)
     np.testing.assert_allclose(read.areas, truth.areas, atol=0.01)
     record = json.loads(path.read_text())["annotations"][0]
     assert len(record["keypoints_depth"]) == 17

@@ -61,7 +61,7 @@ def records_of(scene: Scene) -> list[dict[str, Any]]:
                 "bbox": [round(value, 2) for value in (x0, y0, x1 - x0, y1 - y0)],
                 "area": float(truth.areas[number]),
                 "segmentation": [outline.reshape(-1).tolist() for outline in outlines if len(outline) >= 3],
-                "keypoints_depth": truth.keypoints[number, :, 2].round(1).tolist(),
+                "keypoints_depth": np.where(labelled, truth.keypoints[number, :, 2], 0).round(1).tolist(),
                 "root_depth": round(float(truth.root_depths[number]), 1),
                 "camera": truth.cameras[number].round(3).tolist(),
             }
