@@ -77,6 +77,9 @@ def data_parser() -> Parser:
         "for PATH synthetic, people who are drawn: so many scenes are written, as photos and annotations (default: 24)"
     )
     add("--count", metavar="N", type=whole_number, default=24, help=drawn)
+    one = "write crops of one person each, so many pixels wide and high, as top-down training draws them"
+    add("--crops", metavar="SIDE", type=whole_number, help=one)
+    add("--seed", metavar="N", type=int, default=0, help="of synthetic people (default: 0)")
     add("--joints", metavar="NAME", default="coco", help="of synthetic people: coco, lsp, mpii ... (default: coco)")
     add(
         "--poses", metavar="FILE", default="", help="motion capture for synthetic people (default: the package's poses)"
@@ -90,15 +93,19 @@ def data_parser() -> Parser:
 
 def draw_scenes(options: argparse.Namespace) -> Path:
     """Writes scenes of synthetic people into the folder of the output; returns the annotation file."""
-    from vitruvian.data.synthetic import SyntheticPeople, write_scenes
+    from vitruvian.data.synthetic import SyntheticPeople, write_crops, write_scenes
     from vitruvian.images import list_images
     from vitruvian.skeletons import SKELETONS
 
     if options.joints not in SKELETONS:
         near = nearest_name(options.joints, SKELETONS)
         raise InputError(f"--joints is {options.joints!r}, which is no skeleton; the nearest is {near!r}")
+    if options.seed < 0:
+        raise InputError(f"--seed is {options.seed}; give 0 or more")
     photos = tuple(list_images([options.backgrounds])[0]) if options.backgrounds else ()
-    people = SyntheticPeople(SKELETONS[options.joints], 0, options.poses, photos, options.held_back)
+    people = SyntheticPeople(SKELETONS[options.joints], options.seed, options.poses, photos, options.held_back)
+    if options.crops:
+        return write_crops(people, options.output, options.count, options.crops)
     return write_scenes(people, options.output, options.count)
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from vitruvian.cameras import in_space, project
 from vitruvian.data.reading import read_labels
-from vitruvian.data.synthetic import SyntheticPeople, write_scenes
+from vitruvian.data.synthetic import SyntheticPeople, write_crops, write_scenes
+from vitruvian.data.synthetic.writing import MARGIN
+from vitruvian.geometry import Framing, transform_points
 from vitruvian.sample import HIDDEN, NOT_LABELLED, SEEN
 from vitruvian.skeletons import COCO, COCO_WHOLEBODY, H36M, LSP, MPII, Skeleton
 
@@ -119,3 +121,21 @@ def test_scenes_as_files(people: SyntheticPeople, tmp_path: Path) -> None:
     assert len(record["keypoints_depth"]) == 17
     assert len(record["camera"]) == 4
     assert record["segmentation"]
+
+
+@pytest.mark.parametrize("skeleton", [COCO, H36M])
+def test_crops_as_files_have_cameras_of_their_own(skeleton: Skeleton, tmp_path: Path) -> None:
+    people = SyntheticPeople(skeleton, seed=3)
+    labels = read_labels(write_crops(people, tmp_path / "crops", 3, 120))
+    framing = Framing(size=(120, 120), padding=MARGIN)
+    assert [photo.size for photo in labels.photos] == [(120, 120)] * 3
+    for number, photo in enumerate(labels.photos):
+        crop = people.crop((0, number), framing)
+        truth, read = crop.people, photo.people
+        known = truth.visibility > 0
+        np.testing.assert_allclose(read.keypoints[known], truth.keypoints[known], atol=0.06)
+        in_photo = truth.keypoints.astype(np.float64)
+        in_photo[..., :2] = transform_points(in_photo[..., :2], crop.to_original)
+        there = in_space(in_photo, truth.cameras, truth.root_depths)
+        here = in_space(read.keypoints, read.cameras, read.root_depths)
+        np.testing.assert_allclose(here[known], there[known], atol=3)  # mm, of people metres away
