@@ -26,8 +26,10 @@ class Dataset:
         path: annotation file to train on, or "synthetic": people who are drawn as training goes on.
         images: folder of its photos; empty: the usual places beside the file.
         category: in COCO format, whose keypoints are read; empty: the first with keypoints.
+        split: of a file that holds several (LSP: train, test; OCHuman: val, test), the one of `path`; empty: all of it.
         val_path: annotation file that is scored while training; empty: none.
         val_images: folder of its photos.
+        val_split: as `split`, of `val_path`.
         val_share: without `val_path`, the share of the photos of `path` that is held back and scored; 0: none.
         detections: COCO detection file with the boxes to score; empty: the annotated boxes.
         limit: only the first so many people of `path`; 0: all, of synthetic ones 10,000 an epoch.
@@ -45,8 +47,10 @@ class Dataset:
     path: str = ""
     images: str = ""
     category: str = ""
+    split: str = ""
     val_path: str = ""
     val_images: str = ""
+    val_split: str = ""
     val_share: float = 0.0
     detections: str = ""
     limit: int = 0

@@ -54,7 +54,7 @@ def test_problems_are_listed_by_kind_and_written_all(tmp_path: Path, capsys: pyt
     assert main(["data", str(path), "--output", str(tmp_path / "out"), "--json", str(report)]) == 2
     lines = capsys.readouterr().out.splitlines()
     assert "13 problems:" in lines
-    assert f"  {path}: 'keypoints' of annotation 2 holds 2 numbers, expected 6 numbers" in lines
+    assert f"  {path}: 'keypoints' of annotation 2 holds 2 numbers, expected 6 numbers; correct it" in lines
     assert "  ... and 3 more like these" in lines
     assert len(json.loads(report.read_text())["problems"]) == 13
     assert not (tmp_path / "out" / "data.json").exists()

@@ -129,5 +129,7 @@ def test_what_to_write_is_said(tmp_path: Path, fields: dict[str, Any], message: 
 
 
 def test_one_annotation_of_another_length_is_named_alone(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'keypoints' of annotation 8 holds 9 numbers, expected 12 numbers$"):
+    with pytest.raises(
+        InputError, match=r"'keypoints' of annotation 8 holds 9 numbers, expected 12 numbers; correct it$"
+    ):
         read(tmp_path, {}, counts=(12, 9))

@@ -204,6 +204,7 @@ def test_a_given_folder_comes_first_and_a_missing_photo_is_sought_in_images(tmp_
         ({"bbox": [1, 2, 3]}, "'bbox' of annotation 7 holds 3 numbers, expected 4 numbers"),
         ({"bbox": 3}, "'bbox' of annotation 7 holds numbers shaped (), expected 4 numbers"),
         ({"bbox": {"x": 1}}, "'bbox' of annotation 7 is \"{'x': 1}\", expected numbers"),
+        ({"keypoints": 0}, "'keypoints' of annotation 7 holds numbers shaped (), expected 9 numbers; correct it"),
         ({"area": "large"}, "'area' of annotation 7 is 'large', expected a number"),
         ({"iscrowd": "no"}, "'iscrowd' of annotation 7 is 'no', expected a number"),
         (

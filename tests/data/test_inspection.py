@@ -81,6 +81,10 @@ DAMAGED: dict[str, tuple[dict, str]] = {
     "no area": ({"area": None}, "annotation 7 has no 'area', which others have; add it: training takes 0.53 of"),
     "area": ({"area": -1}, "annotation 7 has the area -1; correct it, or leave it out"),
     "large area": ({"area": 5000}, "annotation 7 has the area 5000, but its box 30 x 30 px has less; correct one"),
+    "category": (
+        {"category_id": "1"},
+        "annotation 7 has category_id '1', which is not in the list of categories (1), and is left out; correct it",
+    ),
     "thin": ({"bbox": [5, 5, 0, 30]}, "annotation 7 has a box of 0 x 30 px; correct 'bbox', which is x, y, width"),
     "outside": (
         {"bbox": [70, 5, 30, 30]},
@@ -202,8 +206,8 @@ def test_results_are_held_against_their_annotations(tmp_path: Path) -> None:
     found = inspect(path, data=data)
     assert [text.removeprefix(f"{path}: ") for text in found.problems] == [
         f"2 of its images are not in {data}, image_id 8, 9; give those of these photos, or take the others out",
-        "'keypoints' of result 3 holds 3 numbers, expected 9 numbers",
-        "'score' of result 4 is 'high', expected a number",
+        "'keypoints' of result 3 holds 3 numbers, expected 9 numbers; correct it",
+        "'score' of result 4 is 'high', expected a number; correct it",
         "result 5 is the same pose as result 0; keep one of them",
         "result 6 has no field 'image_id'; add it",
     ]
@@ -223,8 +227,8 @@ def test_boxes_are_held_against_their_annotations(tmp_path: Path) -> None:
     assert [text.removeprefix(f"{path}: ") for text in found.problems] == [
         f"1 of its images are not in {data}, image_id 8; give those of these photos, or take the others out",
         "'bbox' of box 2 is 0 x 3 px; remove the box or correct it",
-        "'bbox' of box 3 is \"[1, 2, '3', 4]\", expected numbers",
-        "'score' of box 4 is None, expected a number",
+        "'bbox' of box 3 is \"[1, 2, '3', 4]\", expected numbers; correct it",
+        "'score' of box 4 is None, expected a number; correct it",
     ]
     assert (found.form, found.facts["images"]) == ("detected boxes", 1)
     assert sheet_of(found) is not None
@@ -245,14 +249,25 @@ def test_each_record_of_mpii_is_looked_at(tmp_path: Path) -> None:
     joints = {"joints": [[20, 20]] * 16, "joints_vis": [1] * 16}
     path = tmp_path / "train.json"
     path.write_text(
-        json.dumps([record | joints, {**record, "scale": "1"}, {"image": "a.jpg"}, record | {"joints": [1]}])
+        json.dumps(
+            [
+                record | joints,
+                {**record, "scale": "1"},
+                {"image": "a.jpg"},
+                record | {"joints": [1]},
+                record | {"image": "b.jpg", "center": [1]},
+                {**record, "image": 3},
+            ]
+        )
     )
     photo(tmp_path / "images" / "a.jpg")
     found = inspect(path)
     assert [text.removeprefix(f"{path}: ") for text in found.problems] == [
-        "'scale' of record 1 is '1', expected a number",
+        "'scale' of record 1 is '1', expected a number; correct it",
         "record 2 has no field 'center'; add it",
-        "'joints' of record 3 holds 1 numbers, expected numbers shaped (16, 2)",
+        "'joints' of record 3 holds 1 numbers, expected numbers shaped (16, 2); correct it",
+        "'center' of record 4 holds 1 numbers, expected 2 numbers; correct it",
+        "'image' of record 5 is '3', expected the name of a photo; correct it",
     ]
     assert (found.form, found.facts["people"], found.facts["photo widths"]) == ("MPII", 1, [64, 64, 64])
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from vitruvian.data import lsp
 from vitruvian.data.cofw import write_photos
 from vitruvian.data.faces import square_of
 from vitruvian.data.reading import read_labels, read_skeleton
@@ -49,6 +50,23 @@ def test_lsp_marks_hidden_joints(tmp_path: Path) -> None:
         low, high = truth.min(0), truth.max(0)
         margin = 0.1 * (high - low).max()
         np.testing.assert_allclose(photo.people.boxes[0], [*(low - margin), *(high + margin)], rtol=1e-5)
+
+
+def test_the_halves_of_lsp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lsp, "TRAINED", 2)
+    points, flags = joints()
+    numbers, path = np.concatenate([points, flags[..., None]], -1), tmp_path / "joints.mat"
+    savemat(path, {"joints": numbers.transpose(2, 1, 0)})
+    names = {half: [photo.path.name for photo in read_labels(path, split=half).photos] for half in ("train", "test")}
+    assert names == {"train": ["im0001.jpg", "im0002.jpg"], "test": ["im0003.jpg"]}
+    savemat(path, {"joints": numbers.transpose(1, 2, 0)})
+    with pytest.raises(InputError, match="the extension of LSP is a training set alone; leave out the split 'test'"):
+        read_labels(path, split="test")
+    savemat(path, {"phisTr": np.zeros((2, 87)), "bboxesTr": np.zeros((2, 4))})
+    with pytest.raises(
+        InputError, match="a file of COFW is one split; leave out the split 'val', or give another file"
+    ):
+        read_labels(path, split="val")
 
 
 def test_its_extension_marks_labelled_joints(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vitruvian.data import ochuman
+from vitruvian.data.inspection import inspect
 from vitruvian.data.ochuman import ochuman_to_coco
 from vitruvian.data.reading import read_labels, read_skeleton
 from vitruvian.errors import InputError
@@ -70,6 +71,22 @@ def test_the_reader_knows_the_format(tmp_path: Path) -> None:
     assert len(labels.content["annotations"]) == 3
 
 
+def test_one_split_is_read_with_its_own_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ochuman, "VAL_IMAGES", 2)
+    path = tmp_path / "ochuman.json"
+    path.write_text(json.dumps(content([person()], [person(), person()], [person(), person()])))
+    sizes = {split: read_labels(path, split=split).num_people for split in ("val", "test", "")}
+    assert sizes == {"val": 3, "test": 2, "": 5}
+    labels = read_labels(path, split="test")
+    assert [(photo.path.name, photo.image_id, photo.annotation_ids) for photo in labels.photos] == [
+        ("2.jpg", 1, (1, 2))
+    ]
+    assert [image["file_name"] for image in labels.content["images"]] == ["2.jpg"]  # scoring goes by the same ids
+    assert inspect(path, split="val").facts["people"] == 3
+    with pytest.raises(InputError, match="the split is 'train', expected val or test, or none for all of OCHuman"):
+        read_labels(path, split="train")
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -78,6 +95,11 @@ def test_the_reader_knows_the_format(tmp_path: Path) -> None:
         (content([person(keypoints=[1, 2, 7] * 19)]), "has the visibility 7, expected 0, 1, 2 or 3"),
         (content([person()], names=NAMES[2:]), "'keypoint_names' has no 'right_ankle'; expected the 17 joints of COCO"),
         ({**content(), "images": [{"file_name": "a.jpg"}]}, "image number 0 has no field 'annotations'; add it"),
+        ({**content(), "images": True}, "'images' of the file is 'True', expected a list"),
+        ({**content(), "keypoint_names": "nose"}, "'keypoint_names' of the file is 'nose', expected a list"),
+        (content([7]), "a person of image number 0 is of type int, expected a mapping with a field 'keypoints'"),
+        (content([person(keypoints="all")]), "'keypoints' of a person of 0.jpg is 'all', expected a list"),
+        (content([person(max_iou="low")]), "'max_iou' of a person of image number 0 is 'low', expected a number"),
     ],
 )
 def test_what_is_wrong_is_named(given: dict, message: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from vitruvian.data.faces import read_wflw
 from vitruvian.data.labels import Labels
+from vitruvian.data.reading import read_labels
 from vitruvian.evaluation.faces import face_figures, face_rows, face_sizes, measures_faces, whole_body_face
 from vitruvian.skeletons import AFLW, COCO, WFLW
 
@@ -33,6 +34,34 @@ def test_parts_of_wflw_are_scored_apart(tmp_path: Path) -> None:
         ["all landmarks", "6.00", "6.00", "33.33", "33.33", "46.67"],
         ["  pose", "7.00", "7.00", "50.00", "50.00", "40.00"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        (("helen/testset", "ibug", "lfpw/testset"), {"common": 0.02, "challenging": 0.06}),
+        (("helen/trainset", "afw", "lfpw/trainset"), None),
+        (("helen/testset", "helen/testset", "lfpw/testset"), None),
+    ],
+)
+def test_300w_is_scored_by_the_folders_of_its_photos(
+    tmp_path: Path, folders: tuple[str, ...], expected: dict | None
+) -> None:
+    truth = np.random.default_rng(1).uniform(10, 90, (3, 68, 2))
+    truth[:, 45] = truth[:, 36] + [30, 40]  # the eyes: 50 px
+    for number, (folder, points) in enumerate(zip(folders, truth)):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        rows = "\n".join(f"{x} {y}" for x, y in points)
+        (tmp_path / folder / f"{number}.pts").write_text(f"version: 1\nn_points: 68\n{{\n{rows}\n}}")
+    labels = read_labels(tmp_path)
+    order = [int(photo.path.stem) for photo in labels.photos]
+    truth = truth[order]
+    off = np.array([0.5, 3, 1.5])[order][:, None]  # NME .01, .06, .03
+    predicted = truth + np.stack([off, 0 * off], -1)
+    ids = [person for photo in labels.photos for person in photo.annotation_ids]
+    figures = face_figures(labels, predicted, truth, np.full((3, 68), 2), np.ones(3), ids)
+    found = {name: own["NME"] for name, own in figures["subsets"].items()} if "subsets" in figures else None
+    assert found == (None if expected is None else pytest.approx(expected))
 
 
 def test_aflw_goes_by_its_boxes(tmp_path: Path) -> None:

@@ -148,6 +148,8 @@ def test_whole_bodies_without_a_seen_joint_are_left_out_and_it_is_said() -> None
         (truth(person()), [pose(), pose(keypoints=[None] * 9)], "result 1 has None in 'keypoints', expected numbers"),
         (truth(person()), [pose(image_id=[1])], r"result 0 is of image \[1\], which the truth does not list"),
         (truth(person()), [pose(bbox=[0, 0, 9, 9]), pose(bbox=[0, 0, 9])], "result 1 has 3 values in 'bbox'"),
+        (truth(person()), [pose(bbox=7)], "result 0 has 1 values in 'bbox', expected 4"),
+        (truth(person(keypoints=3)), [], "annotation 5 has 1 values in 'keypoints', expected 3 for each of 3 joints"),
         (truth(person()), "results", "found a str|no such file"),
     ],
 )

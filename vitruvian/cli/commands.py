@@ -189,9 +189,10 @@ def experiment_for(data: str, arguments: list[str], command: str) -> tuple[Exper
 
     images = first_value(arguments, "--images", command, "--dataset.images")
     category = first_value(arguments, "--category", command, "--dataset.category")
-    labels = read_labels(data, images, keep_content=True, category=category)
+    split = first_value(arguments, "--split", command, "--dataset.split")
+    labels = read_labels(data, images, keep_content=True, category=category, split=split)
     val_path = first_value(arguments, "--dataset.val-path", command)
-    dataset = Dataset(path=data, images=images, category=category, val_path=val_path)
+    dataset = Dataset(path=data, images=images, category=category, split=split, val_path=val_path)
     chosen = choose_device(first_value(arguments, "--device", command) or "auto")
     device = "cuda" if chosen.type == "cuda" else "cpu"
     return fitting_experiment(labels, dataset, device), labels, device

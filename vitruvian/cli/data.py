@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vitruvian.cli.options import Parser, whole_number
+from vitruvian.cli.options import SPLIT_HELP, Parser, whole_number
 from vitruvian.errors import InputError, nearest_name
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def data_command(arguments: list[str]) -> int:
         count = write_photos(Path(options.path), Path(options.extract))
         print(f"{count} photos written to {options.extract}")
     images = options.images or options.extract or ""
-    found = inspect(options.path, images, options.data or "", options.category)
+    found = inspect(options.path, images, options.data or "", options.category, options.split)
     folder = make_folder(options.output)
     sheet = sheet_of(found)
     written = []
@@ -71,6 +71,7 @@ def data_parser() -> Parser:
     add("--images", metavar="FOLDER", default="", help="the photos (default: the usual places beside the file)")
     add("--data", metavar="FILE", help="for boxes and results: the annotations of their photos")
     add("--category", metavar="NAME", default="", help="in COCO format, what is looked at (default: the first)")
+    add("--split", metavar="NAME", default="", help=SPLIT_HELP)
     add("--output", metavar="FOLDER", default="inspection", help="for sheet.jpg and data.json (default: inspection)")
     add("--json", metavar="FILE", help="for the report alone, in place of data.json")
     drawn = (

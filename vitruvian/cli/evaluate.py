@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vitruvian.cli.options import (
     DEFAULT_WEIGHTS,
+    SPLIT_HELP,
     Parser,
     add_detector,
     add_fields,
@@ -47,14 +48,18 @@ def evaluate_command(arguments: list[str]) -> int:
         refuse_ignored(parser, arguments)
         options = parser.read(arguments)
         scores = options.json or Path(options.results).with_suffix(".scores.json")
-        labels = read_labels(options.data, options.images, keep_content=True, category=options.category)
+        labels = read_labels(
+            options.data, options.images, keep_content=True, category=options.category, split=options.split
+        )
         check_place(scores)
         figures = score_results(options.results, labels, pckh_way(options))
         figures = {"data": options.data, "results": options.results, **figures}
     else:
         predictor, weights, options = predictor_to_evaluate(parser, arguments)
         scores = options.json or Path(options.output, "scores.json")
-        labels = read_labels(options.data, options.images, keep_content=True, category=options.category)
+        labels = read_labels(
+            options.data, options.images, keep_content=True, category=options.category, split=options.split
+        )
         if lines := [line for line in (*labels.notes, left_out(labels)) if line]:
             print("\n".join(lines))
         figures = {"weights": weights, **predict_and_score(predictor, labels, options, scores)}
@@ -84,6 +89,7 @@ def evaluate_parser() -> Parser:
     add("--data", "--dataset.path", metavar="FILE", required=True, help="annotations to score against")
     add("--images", metavar="FOLDER", default="", help="the photos (default: the usual places beside the annotations)")
     add("--category", metavar="NAME", default="", help="in COCO format, whose keypoints (default: the first with any)")
+    add("--split", metavar="NAME", default="", help=SPLIT_HELP)
     add("--weights", metavar="NAME|FILE", help=f"the network (default: {DEFAULT_WEIGHTS})")
     add("--detections", metavar="FILE", default="", help="detected boxes as COCO JSON (default: the annotated boxes)")
     add_detector(parser, DETECTED_FROM)
@@ -125,7 +131,17 @@ def predictor_to_evaluate(parser: Parser, arguments: list[str]) -> tuple[Predict
 
 def refuse_ignored(parser: Parser, arguments: list[str]) -> None:
     """Raises InputError for an option that says how to predict: given results are scored as they are."""
-    useful = ("--data", "--dataset.path", "--images", "--category", "--json", "--results", "--pckh", "--help")
+    useful = (
+        "--data",
+        "--dataset.path",
+        "--images",
+        "--category",
+        "--split",
+        "--json",
+        "--results",
+        "--pckh",
+        "--help",
+    )
     for argument in arguments:
         name = argument.partition("=")[0].replace("_", "-")
         if name.startswith("--method.") or (name in parser.long_options() and name not in useful):

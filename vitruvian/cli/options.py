@@ -23,8 +23,16 @@ if TYPE_CHECKING:
 DEFAULT_WEIGHTS = "person"
 """The shipped network that is used when none is named."""
 
-SHORT = {"dataset.path": "--data", "dataset.images": "--images", "dataset.category": "--category"}
+SHORT = {
+    "dataset.path": "--data",
+    "dataset.images": "--images",
+    "dataset.category": "--category",
+    "dataset.split": "--split",
+}
 """Short options for fields."""
+
+SPLIT_HELP = "of OCHuman val or test, of LSP train or test, which one file holds (default: all of the file)"
+"""What --split is for."""
 
 NOT_OPTIONS = ("skeleton",)
 """Fields that no option sets: the recipe or the data say which joints there are."""

@@ -16,6 +16,7 @@ from vitruvian.data.labels import (
     Labels,
     Problems,
     field,
+    file_name,
     identifier,
     number,
     numbers,
@@ -111,7 +112,7 @@ def read_images(
     known: dict[int | str, tuple[str, tuple[int, int]]] = {}
     for index, image in enumerate(images):
         with problems:
-            name = str(field(path, image, "file_name", f"image number {index}"))
+            name = file_name(path, image, "file_name", f"image number {index}")
             image_id = identifier(path, image, "id", f"the image {name}")
             if image_id in known:
                 other = Path(known[image_id][0]).name
@@ -210,7 +211,8 @@ def read_space(path: Path, record: dict, skeleton: Skeleton, where: str) -> Spac
 def read_keypoints(path: Path, record: dict, skeleton: Skeleton, where: str) -> np.ndarray:
     """x, y and visibility (K, 3) of one annotation."""
     size = 3 * skeleton.num_joints
-    values = record.get("keypoints") or [0] * size
+    values = record.get("keypoints")
+    values = [0] * size if values is None or values == [] else values
     if skeleton is COCO_WHOLEBODY and not (isinstance(values, list) and len(values) == size):
         triples = whole_body(path, record, where)
     else:
@@ -220,7 +222,7 @@ def read_keypoints(path: Path, record: dict, skeleton: Skeleton, where: str) -> 
         joint = wrong[0]
         raise InputError(
             f"{path}: '{skeleton.joints[joint]}' of {where} has visibility {triples[joint, 2]:g}, expected 0 (not "
-            "labelled), 1 (hidden) or 2 (seen)"
+            "labelled), 1 (hidden) or 2 (seen); correct it"
         )
     return triples
 

@@ -25,6 +25,7 @@ READERS = 8
 
 def contradicting_fields(labels: Labels, content: dict[str, Any]) -> Iterator[str]:
     """Contradictions within the annotations of a COCO-format file that was read as `labels`."""
+    yield from unlisted_categories(labels, content)
     records = records_of(labels, content)
     yield from missing_areas(labels, records)
     for record in records:
@@ -38,6 +39,18 @@ def contradicting_fields(labels: Labels, content: dict[str, Any]) -> Iterator[st
             yield f"{where} has the area {area:g}; correct it, or leave it out"
         elif area is not None and area > 1.1 * width * height + 10:
             yield f"{where} has the area {area:g}, but its box {width:g} x {height:g} px has less; correct one of them"
+
+
+def unlisted_categories(labels: Labels, content: dict[str, Any]) -> Iterator[str]:
+    """Annotations of categories that the file does not list, which no reader takes."""
+    known = [category.get("id", labels.category_id) for category in content["categories"]]
+    for record in content["annotations"]:
+        if isinstance(record, dict) and record.get("category_id", labels.category_id) not in known:
+            yield (
+                f"{labels.path}: annotation {record.get('id')} has category_id {record['category_id']!r}, which is not "
+                f"in the list of categories ({', '.join(map(repr, known))}), and is left out; correct it, or add the "
+                "category"
+            )
 
 
 def records_of(labels: Labels, content: dict[str, Any]) -> list[dict[str, Any]]:

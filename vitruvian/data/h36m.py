@@ -50,7 +50,8 @@ def is_h36m_json(content: Any) -> bool:
     if any(isinstance(record, dict) and "keypoints_depth" in record for record in content["annotations"][:1]):
         return False  # COCO's form with depths, of people who were drawn
     categories = content.get("categories")
-    names = categories[0].get("keypoints") if categories and isinstance(categories[0], dict) else None
+    first = categories[0] if isinstance(categories, list) and categories else None
+    names = first.get("keypoints") if isinstance(first, dict) else None
     return isinstance(names, list) and wrong_sides(names) is not None
 
 

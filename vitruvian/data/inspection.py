@@ -68,7 +68,9 @@ class Inspection:
     skeleton: Skeleton | None = None
 
 
-def inspect(path: str | Path, images: str | Path = "", data: str | Path = "", category: str = "") -> Inspection:
+def inspect(
+    path: str | Path, images: str | Path = "", data: str | Path = "", category: str = "", split: str = ""
+) -> Inspection:
     """Looks at a file of annotations of any format that the library reads, of detected boxes or of results.
 
     Nothing stops it: what a reader refuses is one of the problems, and so is what it repairs or what contradicts
@@ -79,6 +81,7 @@ def inspect(path: str | Path, images: str | Path = "", data: str | Path = "", ca
         images: the folder of the photos; empty: the usual places beside the file.
         data: for boxes and results, the annotations of their photos; empty: they are looked at by themselves.
         category: in COCO format, the name of the one that is read; empty: the first with keypoints.
+        split: of files that hold several, the one that is looked at; of boxes and results, that of `data`.
 
     Raises:
         InputError: the file is not there, or `data` cannot be read.
@@ -88,15 +91,16 @@ def inspect(path: str | Path, images: str | Path = "", data: str | Path = "", ca
         raise InputError(f"{path}: no such file; expected annotations, detected boxes or results")
     kept, found = Kept(), Found("unreadable", None)
     with kept:
-        found = recognise(path, kept)
+        found = recognise(path, kept, "" if data else split)
     if found.form in PREDICTIONS:
-        return inspect_predictions(path, found, read_labels(data, images, category=category) if data else None)
+        labels = read_labels(data, images, category=category, split=split) if data else None
+        return inspect_predictions(path, found, labels)
     if data:
         raise InputError(f"{path}: holds no boxes or results; --data FILE is for those alone, leave it out")
     labels = None
     if found.content is not None:
         with kept:
-            labels = labels_of(path, found, images, category, kept)
+            labels = labels_of(path, found, images, category, kept, split)
     if labels is None:
         return Inspection(path, found.form, problems=list(kept.found))
     inspection = Inspection(path, found.form, problems=list(kept.found), notes=list(labels.notes))

@@ -176,10 +176,10 @@ def numbers(path: Path, value: Any, shape: int | tuple[int, ...], where: str, re
     except ValueError:  # lists of different lengths
         array = np.asarray(None)
     if array.dtype.kind not in "iuf":  # a text that looks like a number is none
-        raise InputError(f"{path}: {where} is {str(value)[:60]!r}, expected numbers")
+        raise InputError(f"{path}: {where} is {str(value)[:60]!r}, expected numbers; correct it")
     if array.shape != shape:
         found, expected = (f"{s[0]} numbers" if len(s) == 1 else f"numbers shaped {s}" for s in (array.shape, shape))
-        raise InputError(f"{path}: {where} holds {found}, expected {expected}")
+        raise InputError(f"{path}: {where} holds {found}, expected {expected}; correct it")
     if not np.isfinite(array).all():
         raise InputError(f"{path}: {where} holds NaN or infinity; {remedy}")
     return array.astype(np.float64)
@@ -189,12 +189,20 @@ def identifier(path: Path, record: dict, key: str, where: str) -> int | str:
     """The id `record[key]`, or an error that names file, record and key."""
     value = field(path, record, key, where)
     if not isinstance(value, int | str):
-        raise InputError(f"{path}: '{key}' of {where} is {value!r}, expected a whole number or a text")
+        raise InputError(f"{path}: '{key}' of {where} is {value!r}, expected a whole number or a text; correct it")
+    return value
+
+
+def file_name(path: Path, record: dict, key: str, where: str) -> str:
+    """The name of a photo `record[key]`, or an error that names file, record and key."""
+    value = field(path, record, key, where)
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{path}: '{key}' of {where} is {str(value)[:60]!r}, expected the name of a photo; correct it")
     return value
 
 
 def number(path: Path, value: Any, where: str) -> float:
     """`value` as a finite number, or an error that names file and field."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{path}: {where} is {value!r}, expected a number")
+        raise InputError(f"{path}: {where} is {value!r}, expected a number; correct it")
     return float(value)

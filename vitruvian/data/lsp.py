@@ -6,6 +6,7 @@ hidden, in the extension that it is labelled. Coordinates of joints that are not
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from vitruvian.geometry import BOX_SHARE
 from vitruvian.sample import HIDDEN, NOT_LABELLED, SEEN, People, Photo
 from vitruvian.skeletons import LSP
 
+TRAINED = 1000
+"""So many of the first people of LSP are its training set, the others its test set."""
+
 MARGIN = 0.1
 """What a box has round the joints on each side, as a share of its longer side: joints lie within a body."""
 
@@ -27,8 +31,8 @@ def read_lsp(
 ) -> Labels:
     """The people of a `joints.mat`: of LSP, with 3 x 14 x N numbers, or of the extension, with 14 x 3 x N.
 
-    The files have no boxes: a box is the extent of the labelled joints with a margin. The first 1,000 people of LSP are
-    its training set, the others its test set; photo ids are counted from 1, as the names of the photos are.
+    The files have no boxes: a box is the extent of the labelled joints with a margin. Photo ids are
+    counted from 1, as the names of the photos are.
 
     Args:
         path: the file.
@@ -57,10 +61,25 @@ def read_lsp(
     return Labels(path, LSP, tuple(photos))
 
 
+def lsp_half(labels: Labels, content: dict[str, Any], split: str) -> Labels:
+    """The "train" or the "test" set of LSP; raises InputError for the extension, which has no test set."""
+    if is_extension(content):
+        raise InputError(
+            f"{labels.path}: the extension of LSP is a training set alone; leave out the split {split!r}, or give the "
+            "joints.mat of LSP"
+        )
+    chosen = [photo for photo in labels.photos if (int(photo.image_id) <= TRAINED) == (split == "train")]
+    return replace(labels, photos=tuple(chosen))
+
+
+def is_extension(content: dict[str, Any]) -> bool:
+    """Whether the arrays of a `joints.mat` are those of the extension."""
+    return np.shape(content.get("joints", ()))[:2] == (14, 3)
+
+
 def joints_of(path: Path, content: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, int]:
     """Points (N, 14, 2) px, their visibility (N, 14), and how many digits the names of the photos have."""
-    extended = np.shape(content.get("joints", ()))[:2] == (14, 3)
-    if extended:
+    if is_extension(content):
         joints = array(path, content, "joints", (14, 3, 0)).transpose(2, 0, 1)
         return joints[..., :2], np.where(joints[..., 2] > 0, SEEN, NOT_LABELLED), 5
     joints = array(path, content, "joints", (3, 14, 0)).transpose(2, 1, 0)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vitruvian.data.labels import STOP, Labels, Problems, field, number, numbers, read_json
+from vitruvian.data.labels import STOP, Labels, Problems, field, file_name, number, numbers, read_json
 from vitruvian.data.matlab import array, read_mat
 from vitruvian.errors import InputError
 from vitruvian.geometry import BOX_SHARE
@@ -48,8 +48,9 @@ def read_mpii(path: Path, images: Path | None = None, content: list | None = Non
     by_photo: dict[str, list[Row]] = {}
     for index, record in enumerate(content):
         with problems:
-            name = str(field(path, record, "image", f"record {index}"))
-            by_photo.setdefault(name, []).append(read_row(path, record, index))
+            name = file_name(path, record, "image", f"record {index}")
+            row = read_row(path, record, index)
+            by_photo.setdefault(name, []).append(row)
     if images is None:
         name = next(iter(by_photo), "")
         places = (path.parent / "images", path.parent.parent / "images", path.parent)

@@ -47,29 +47,46 @@ def ochuman_to_coco(
     images: list[dict[str, Any]] = []
     people: list[dict[str, Any]] = []
     with_people = 0
-    for index, image in enumerate(content["images"]):
-        where = f"image number {index}"
-        complete = [
-            one for one in field(path, image, "annotations", where) if one.get("keypoints") and one.get("segms")
-        ]
-        with_people += bool(complete)
-        in_val = with_people <= VAL_IMAGES
-        kept = [one for one in complete if overlap[0] <= number(path, one.get("max_iou", 0), "'max_iou'") < overlap[1]]
-        if not kept or split == ("test" if in_val else "val"):
-            continue
-        name, width, height = (field(path, image, key, where) for key in ("file_name", "width", "height"))
-        images.append({"id": len(images) + 1, "file_name": name, "width": width, "height": height})
-        for one in kept:
-            with problems:
-                own = {"id": len(people) + 1, "image_id": len(images), "category_id": 1}
-                people.append({**own, **person(path, one, order, f"a person of {name}")})
+    for index, image in enumerate(listed(path, content, "images", "the file")):
+        with problems:
+            where = f"image number {index}"
+            complete = complete_people(path, image, where, problems)
+            with_people += bool(complete)
+            in_val = with_people <= VAL_IMAGES
+            kept = [one for one, share in complete if overlap[0] <= share < overlap[1]]
+            if not kept or split == ("test" if in_val else "val"):
+                continue
+            name, width, height = (field(path, image, key, where) for key in ("file_name", "width", "height"))
+            images.append({"id": len(images) + 1, "file_name": name, "width": width, "height": height})
+            for one in kept:
+                with problems:
+                    own = {"id": len(people) + 1, "image_id": len(images), "category_id": 1}
+                    people.append({**own, **person(path, one, order, f"a person of {name}")})
     category = {"id": 1, "name": "person", "keypoints": list(COCO.joints), "skeleton": []}
     return {"images": images, "annotations": people, "categories": [category]}
 
 
+def complete_people(path: Path, image: Any, where: str, problems: Problems) -> list[tuple[dict[str, Any], float]]:
+    """The people of an image who have keypoints and a mask, each with how much another one covers."""
+    found = []
+    for one in listed(path, image, "annotations", where):
+        with problems:
+            if field(path, one, "keypoints", f"a person of {where}") and one.get("segms"):
+                found.append((one, number(path, one.get("max_iou", 0), f"'max_iou' of a person of {where}")))
+    return found
+
+
+def listed(path: Path, record: Any, key: str, where: str) -> list[Any]:
+    """The list `record[key]`, or an error that names file, record and key."""
+    found = field(path, record, key, where)
+    if not isinstance(found, list):
+        raise InputError(f"{path}: '{key}' of {where} is {str(found)[:60]!r}, expected a list; correct it")
+    return found
+
+
 def joints_in_order(path: Path, content: dict[str, Any]) -> list[int]:
     """Where each of the 17 joints of COCO stands in the file."""
-    names = content["keypoint_names"]
+    names = listed(path, content, "keypoint_names", "the file")
     missing = [joint for joint in COCO.joints if joint not in names]
     if missing:
         raise InputError(f"{path}: 'keypoint_names' has no {missing[0]!r}; expected the 17 joints of COCO among them")
@@ -78,8 +95,8 @@ def joints_in_order(path: Path, content: dict[str, Any]) -> list[int]:
 
 def person(path: Path, record: dict[str, Any], order: list[int], where: str) -> dict[str, Any]:
     """The fields of one COCO annotation that say where a person is."""
-    count = 3 * (len(record["keypoints"]) // 3)
-    triples = numbers(path, record["keypoints"], count, f"'keypoints' of {where}", NOT_LABELLED).reshape(-1, 3)
+    given = listed(path, record, "keypoints", where)
+    triples = numbers(path, given, len(given) // 3 * 3, f"'keypoints' of {where}", NOT_LABELLED).reshape(-1, 3)
     if len(triples) <= max(order):
         raise InputError(f"{path}: 'keypoints' of {where} has {len(triples)} joints, expected {max(order) + 1} or more")
     triples = triples[order]

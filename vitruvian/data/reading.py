@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from vitruvian.data.coco import read_coco, read_joints
 from vitruvian.data.cofw import landmarks_key, read_cofw
@@ -14,7 +14,7 @@ from vitruvian.data.faces import face_columns, point_files, read_face_table, rea
 from vitruvian.data.h36m import ARRAYS as H36M_ARRAYS
 from vitruvian.data.h36m import is_h36m_arrays, is_h36m_json, read_arrays, read_json_form
 from vitruvian.data.labels import STOP, Labels, Problems, field, read_json
-from vitruvian.data.lsp import read_lsp
+from vitruvian.data.lsp import lsp_half, read_lsp
 from vitruvian.data.matlab import read_mat
 from vitruvian.data.mpii import read_mpii
 from vitruvian.data.ochuman import is_ochuman, ochuman_to_coco
@@ -25,6 +25,9 @@ from vitruvian.skeletons import COFW, LSP, MPII, WFLW, Skeleton
 Reader = Callable[[Path, Path | None, Any, Problems], Labels]
 """Path, folder of the photos or None, the file's content, what becomes of a damaged record."""
 
+
+SPLITS = {"OCHuman": ("val", "test"), "LSP": ("train", "test")}
+"""The parts of files that hold several."""
 
 PREDICTIONS = ("detected boxes", "keypoint results")
 """What else files of the library hold."""
@@ -43,6 +46,7 @@ def read_labels(
     keep_content: bool = False,
     category: str = "",
     problems: Problems = STOP,
+    split: str = "",
 ) -> Labels:
     """The labels of an annotation file in any format that the library reads.
 
@@ -53,20 +57,28 @@ def read_labels(
         category: in COCO format, the name of the one that is read; empty: the first with keypoints.
         problems: the context in which each record is read. One that keeps InputErrors gets all that are wrong with the
             file, and the labels are then without those records.
+        split: of files that hold several, see `SPLITS`, the one that is read; empty: all of them. Ids of people and
+            images are then those of the split.
 
     Raises:
-        InputError: the format is unknown or the file is damaged.
+        InputError: the format is unknown, the file is damaged, or it has no such split.
     """
     path = Path(path)
-    found = recognise(path, problems)
-    labels = labels_of(path, found, images, category, problems)
-    return replace(labels, content=found.content) if keep_content else labels
+    found = recognise(path, problems, split)
+    labels = labels_of(path, found, images, category, problems, split)
+    # A part of OCHuman has ids of its own: the truth cannot be read again from the file.
+    return replace(labels, content=found.content) if keep_content or split else labels
 
 
 def labels_of(
-    path: Path, found: Found, images: str | Path = "", category: str = "", problems: Problems = STOP
+    path: Path,
+    found: Found,
+    images: str | Path = "",
+    category: str = "",
+    problems: Problems = STOP,
+    split: str = "",
 ) -> Labels:
-    """`read_labels` of a file that was recognised already."""
+    """`read_labels` of a file that was recognised already, with its split."""
     folder = Path(images) if images else None
     if folder is not None and not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected the photos of {path}")
@@ -75,7 +87,8 @@ def labels_of(
         return read_coco(path, folder, content, category, problems)
     if category:
         raise InputError(f"{path}: a file of {form} has no categories; leave out the category {category!r}")
-    return READERS[form](path, folder, content, problems)
+    labels = READERS[form](path, folder, content, problems)
+    return lsp_half(labels, content, split) if form == "LSP" and split else labels
 
 
 def read_skeleton(path: str | Path) -> Skeleton:
@@ -109,8 +122,29 @@ def expect_annotations(path: Path, found: Found) -> Found:
     return found
 
 
-def recognise(path: Path, problems: Problems = STOP) -> Found:
-    """The format of an annotation file, by its content and the end of its name, and the content."""
+def recognise(path: Path, problems: Problems = STOP, split: str = "") -> Found:
+    """The format of an annotation file, by its content and the end of its name, and the content, of a split of it."""
+    form, content = recognise_all(path)
+    if form == "OCHuman":
+        part = chosen_split(path, "OCHuman", split)
+        return Found("COCO", ochuman_to_coco(path, content, part or "all", problems=problems))
+    chosen_split(path, form, split)
+    return Found(form, content)
+
+
+def chosen_split(path: Path, form: str, split: str) -> Literal["", "train", "val", "test"]:
+    """The split; raises InputError where a file of the format does not have it."""
+    known = SPLITS.get(form, ())
+    for one in ("", *known):
+        if split == one:
+            return one
+    if known:
+        raise InputError(f"{path}: the split is {split!r}, expected {' or '.join(known)}, or none for all of {form}")
+    raise InputError(f"{path}: a file of {form} is one split; leave out the split {split!r}, or give another file")
+
+
+def recognise_all(path: Path) -> Found:
+    """`recognise` of a whole file; one of OCHuman is as it stands."""
     if path.is_dir():
         return in_folder(path)
     kind = path.suffix.lower()
@@ -124,7 +158,7 @@ def recognise(path: Path, problems: Problems = STOP) -> Found:
         raise InputError(f"{path}: the points of one photo; give the folder {path.parent}, which has them all")
     content = read_json(path, "an annotation file")
     if is_ochuman(content):
-        return Found("COCO", ochuman_to_coco(path, content, problems=problems))
+        return Found("OCHuman", content)
     if is_h36m_json(content):
         return Found("Human3.6M", content)
     if isinstance(content, dict) and "annotations" in content:

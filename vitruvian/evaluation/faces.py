@@ -31,7 +31,7 @@ def face_figures(
     A face without a prediction has an infinite error.
 
     Args:
-        labels: the truth, for its skeleton and subsets.
+        labels: the truth, for its skeleton and the parts of it.
         points: (N, K, 2) px, NaN where nothing was predicted.
         truth: (N, K, 2) px.
         visibility: (N, K).
@@ -42,11 +42,26 @@ def face_figures(
     sizes = eye_distance(truth, name) if name in EYES else sizes
     figures: dict[str, Any] = known_nme(points, truth, visibility, sizes)
     subsets = {}
-    for subset, members in labels.subsets:
+    for subset, members in subsets_of(labels):
         chosen = np.array([person in members for person in annotation_ids])
         if figures and chosen.any():
             subsets[subset] = known_nme(points[chosen], truth[chosen], visibility[chosen], sizes[chosen])
     return {**figures, "subsets": subsets} if any(subsets.values()) else figures
+
+
+def subsets_of(labels: Labels) -> tuple[tuple[str, frozenset[int]], ...]:
+    """Names and annotation ids of the parts of a test set that tables score apart.
+
+    Those that the labels state; of 300W common (HELEN's and LFPW's test sets) and challenging (iBUG), by the folders
+    that its photos are in.
+    """
+    if labels.subsets or labels.skeleton.name != IBUG_68.name:
+        return labels.subsets
+    found = []
+    for name, folder in (("common", "testset"), ("challenging", "ibug")):
+        photos = (photo for photo in labels.photos if photo.path.parent.name.lower() == folder)
+        found.append((name, frozenset(person for photo in photos for person in photo.annotation_ids)))
+    return tuple(found) if all(members for _, members in found) else ()
 
 
 def whole_body_face(points: np.ndarray, truth: np.ndarray, visibility: np.ndarray) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from vitruvian.data.h36m import has_camera_joints
-from vitruvian.data.labels import Labels, field, numbers, read_json, trainable
+from vitruvian.data.labels import Labels, field, identifier, numbers, read_json, trainable
 from vitruvian.data.reading import recognised
 from vitruvian.errors import InputError
 from vitruvian.evaluation.faces import face_figures, face_rows, face_sizes, measures_faces, whole_body_face
@@ -27,6 +27,9 @@ TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 
 BOX_SHARES = (0.05, 0.1, 0.2)
 """Errors that PCK of keypoints other than a body's or a face's forgives, as shares of the box's longer side."""
+
+MOST_JOINTS = 30
+"""So many joints get a line each; the file of scores has all."""
 
 Person = tuple[int | str, int]  # image id, annotation id
 
@@ -57,7 +60,8 @@ def score_results(results_path: str | Path, labels: Labels, pckh_way: PckhWay = 
         - the ten figures of a COCO table (AP to AR_L), for a whole body those of all its joints, and in `parts` those
           of body, foot, face, left_hand, right_hand and hand; for CrowdPose AP_easy, AP_medium and AP_hard
         - `notes`, lines on what the files lacked and on what else decides about these figures
-        - for faces those of `nme`, and in `subsets` those of each part of WFLW's test set; for whole bodies in `face`
+        - for faces those of `nme`, and in `subsets` those of each part of WFLW's and 300W's test sets; for whole
+          bodies in `face`
         - `torso_pck@0.2`, `torso_pck@0.1`, `torso_pck` (by joint) and `torso_lengths` (per cent of the people measured
           by each)
         - `PCKh@0.5`, `PCKh@0.1`, `PCKh@0.11`, `PCKh` (by the columns of an MPII table) and `PCKh_way`
@@ -143,7 +147,7 @@ def own_predictions(path: Path, results: list[dict[str, Any]], labels: Labels) -
     known = {(photo.image_id, person) for photo in labels.photos for person in photo.annotation_ids}
     found: dict[Person, np.ndarray] = {}
     for where, image_id, record in own_records(path, results):
-        person = image_id, field(path, record, "annotation_id", where)
+        person = image_id, identifier(path, record, "annotation_id", where)
         if person not in known:
             raise InputError(
                 f"{path}: {where} is of annotation {person[1]!r} in image {image_id!r}, which {labels.path} does not "
@@ -163,7 +167,7 @@ def own_records(path: Path, results: list[dict[str, Any]]) -> Iterator[tuple[str
     """What messages call it, image id, and the record of each prediction, the duplicates of others included."""
     for index, record in enumerate(results):
         where = f"result {index}"
-        image_id = field(path, record, "image_id", where)
+        image_id = identifier(path, record, "image_id", where)
         yield where, image_id, record
         for duplicate in record.get("duplicates", ()):
             yield f"a duplicate of {where}", image_id, duplicate
@@ -258,7 +262,8 @@ def figures_table(figures: dict[str, Any]) -> str:
     blocks = []
     if "AP" in figures:
         rows = [["COCO, per cent", *FIGURES], ["all joints, by OKS", *shares_of_one(figures)]]
-        rows += [[f"  {part.replace('_', ' ')}", *shares_of_one(own)] for part, own in figures.get("parts", {}).items()]
+        counted = {part: own for part, own in figures.get("parts", {}).items() if own["AR"] >= 0}
+        rows += [[f"  {part.replace('_', ' ')}", *shares_of_one(own)] for part, own in counted.items()]
         blocks.append(rows)
     if "AP_easy" in figures:
         shares = ["-" if figures[name] < 0 else f"{100 * figures[name]:.2f}" for name in CROWD_LEVELS]
@@ -294,11 +299,14 @@ def figures_table(figures: dict[str, Any]) -> str:
 
 
 def pck_rows(title: str, name: str, figures: dict[str, Any]) -> list[list[str]]:
-    """The table of a PCK: of all joints, and of each."""
+    """The table of a PCK: of all joints, and of each that is measured, unless these are as many as of a whole body."""
     by_joint = figures[name]
     thresholds = list(next(iter(by_joint.values())))
     rows = [[title, *thresholds], ["all joints", *(percent(figures[f"{name}{at}"]) for at in thresholds)]]
-    return rows + [[f"  {joint}", *map(percent, values.values())] for joint, values in by_joint.items()]
+    measured = {joint: own for joint, own in by_joint.items() if not all(map(math.isnan, own.values()))}
+    if len(measured) > MOST_JOINTS:
+        return rows
+    return rows + [[f"  {joint}", *map(percent, values.values())] for joint, values in measured.items()]
 
 
 def shares_of_one(figures: dict[str, float]) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from vitruvian.errors import InputError
 from vitruvian.metrics.curves import precision_and_recall
 from vitruvian.metrics.records import Found, Named, Truth, load_records, read_found, read_truth, require
 
@@ -86,8 +88,12 @@ def score_crowdpose(truth: Annotations, results: Results, sigmas: Sequence[float
     people, found, notes = read_records(Named(truth_name, annotations), results, len(sigmas), False)
     levels = {}
     for image in annotations["images"]:
-        require(image, ("crowdIndex",), f"{truth_name}: image {image['id']}")
-        levels[people.image_numbers[image["id"]]] = image["crowdIndex"]
+        where = f"{truth_name}: image {image['id']}"
+        require(image, ("crowdIndex",), where)
+        level = image["crowdIndex"]
+        if isinstance(level, bool) or not isinstance(level, Real) or math.isnan(level):
+            raise InputError(f"{where} has the crowdIndex {level!r}, expected a number")
+        levels[people.image_numbers[image["id"]]] = level
     scores = scored(people, found, sigmas, notes)
     for name, (low, high) in CROWD_LEVELS.items():
         chosen = np.array([number for number, level in levels.items() if low <= level < high], np.int64)

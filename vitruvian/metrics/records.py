@@ -232,7 +232,7 @@ def table(rows: Sequence[Sequence[float]], width: int, where: Callable[[int], st
     if array.shape == (len(rows), width) and array.dtype.kind in "iuf":
         return array.astype(np.float64)
     for index, row in enumerate(rows):
-        values = row if isinstance(row, (Sequence, np.ndarray)) and not isinstance(row, str) else [row]
+        values = row if _is_list(row) else [row]
         if len(values) != width:
             expected = f"3 for each of {width // 3} joints" if key == "keypoints" else f"{width}"
             raise InputError(f"{where(index)} has {len(values)} values in {key!r}, expected {expected}")
@@ -267,7 +267,7 @@ def _labelled_joints(
         # A person with a box alone has no labelled joint, as the reader of labels has it.
         nothing = [0.0] * (3 * joints)
         given = [record.get("keypoints") for record in records]
-        lists = [nothing if values is None or len(values) == 0 else values for values in given]
+        lists = [nothing if values is None or (_is_list(values) and not len(values)) else values for values in given]
     else:
         lists = [values_of(record, where(index)) for index, record in enumerate(records)]
     keypoints = table(lists, 3 * joints, where, "keypoints").reshape(len(records), joints, 3)
@@ -304,7 +304,7 @@ def _sizes(
     records: Sequence[Record], keypoints: np.ndarray, whole_body: bool, name: str, where: Callable[[int], str]
 ) -> tuple[np.ndarray, str]:
     """Areas (N,) px^2 of the results, and a line that says what they are of."""
-    boxed = [index for index, record in enumerate(records) if record.get("bbox") is not None and len(record["bbox"])]
+    boxed = [index for index, record in enumerate(records) if record.get("bbox") not in (None, [])]
     if boxed and boxed[0] == 0 and not whole_body:
         if len(boxed) < len(records):
             index = next(i for i, box in enumerate([*boxed, -1]) if i != box)
@@ -361,6 +361,11 @@ def ranks(found: Found) -> np.ndarray:
     rank = np.empty(len(order), np.int64)
     rank[order] = of_group
     return rank
+
+
+def _is_list(value: Any) -> bool:
+    """Whether a value is a list, a tuple or an array, and no text."""
+    return isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str)
 
 
 def _many(number: int, one: str, more: str = "") -> str:

@@ -29,7 +29,8 @@ def read_training(dataset: Dataset) -> Labels | None:
         return None
     if not dataset.path:
         raise InputError("which data? give the annotation file to train on: --data FILE")
-    return read_labels(dataset.path, dataset.images, keep_content=dataset.val_share > 0, category=dataset.category)
+    keep = dataset.val_share > 0
+    return read_labels(dataset.path, dataset.images, keep, category=dataset.category, split=dataset.split)
 
 
 def read_data(experiment: Experiment, labels: Labels | None = None) -> tuple[Crops, Labels | None, list[str]]:
@@ -46,7 +47,8 @@ def read_data(experiment: Experiment, labels: Labels | None = None) -> tuple[Cro
     labels = labels or read_training(dataset)
     val, said = None, []
     if dataset.val_path:
-        val = read_labels(dataset.val_path, dataset.val_images, keep_content=True, category=dataset.category)
+        category, split = dataset.category, dataset.val_split
+        val = read_labels(dataset.val_path, dataset.val_images, keep_content=True, category=category, split=split)
     for one in (labels, val):
         if one:
             remedy = "choose data with the same joints in the same order"
