@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from vitruvian.data.coco import read_coco, read_joints
 from vitruvian.data.cofw import landmarks_key, read_cofw
@@ -125,19 +125,18 @@ def expect_annotations(path: Path, found: Found) -> Found:
 def recognise(path: Path, problems: Problems = STOP, split: str = "") -> Found:
     """The format of an annotation file, by its content and the end of its name, and the content, of a split of it."""
     form, content = recognise_all(path)
+    check_split(path, form, split)
     if form == "OCHuman":
-        part = chosen_split(path, "OCHuman", split)
-        return Found("COCO", ochuman_to_coco(path, content, part or "all", problems=problems))
-    chosen_split(path, form, split)
+        part = "val" if split == "val" else "test" if split == "test" else "all"
+        return Found("COCO", ochuman_to_coco(path, content, part, problems=problems))
     return Found(form, content)
 
 
-def chosen_split(path: Path, form: str, split: str) -> Literal["", "train", "val", "test"]:
-    """The split; raises InputError where a file of the format does not have it."""
+def check_split(path: Path, form: str, split: str) -> None:
+    """Raises InputError where a file of the format does not have a split."""
     known = SPLITS.get(form, ())
-    for one in ("", *known):
-        if split == one:
-            return one
+    if not split or split in known:
+        return
     if known:
         raise InputError(f"{path}: the split is {split!r}, expected {' or '.join(known)}, or none for all of {form}")
     raise InputError(f"{path}: a file of {form} is one split; leave out the split {split!r}, or give another file")

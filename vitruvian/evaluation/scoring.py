@@ -31,7 +31,7 @@ BOX_SHARES = (0.05, 0.1, 0.2)
 MOST_JOINTS = 30
 """So many joints get a line each; the file of scores has all."""
 
-Person = tuple[int | str, int]  # image id, annotation id
+Person = tuple[int | str, int | str]  # image id, annotation id
 
 PckhWay = Literal["inclusive", "mmpose"]
 """Whether an error of exactly the threshold is right, as in MPII's own evaluation and HRNet's, or wrong."""

@@ -17,14 +17,14 @@ from vitruvian.skeletons import H36M_18, MESH_24
 EVALUATED = {H36M_18.name: 17}
 """How many of a skeleton's joints are scored, the first ones: the middle of the shoulders helps to learn alone."""
 
-Found = dict[tuple[int | str, int], tuple[np.ndarray, np.ndarray]]
+Found = dict[tuple[int | str, int | str], tuple[np.ndarray, np.ndarray]]
 """Points (K, 2) px and depths (K,) mm of a person, by the image's and the annotation's id."""
 
 
 def own_depths(
     path: Path,
     records: Sequence[tuple[str, int | str, dict[str, Any]]],
-    points: dict[tuple[int | str, int], np.ndarray],
+    points: dict[tuple[int | str, int | str], np.ndarray],
 ) -> Found:
     """The predictions that have depths.
 
