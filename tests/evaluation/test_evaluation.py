@@ -14,7 +14,7 @@ from vitruvian.data.labels import Labels
 from vitruvian.data.reading import read_labels
 from vitruvian.errors import InputError
 from vitruvian.evaluation import check_photos, evaluate, rows_of
-from vitruvian.evaluation.scoring import aligned, figures_table, missing_figures, score_results, without_nan
+from vitruvian.evaluation.scoring import aligned, figures_table, missing_figures, pck_rows, score_results, without_nan
 from vitruvian.geometry import Framing
 from vitruvian.images import write_image
 from vitruvian.metrics.wholebody import split
@@ -561,3 +561,15 @@ def test_what_files_lack_is_said(labels: Labels, tmp_path: Path) -> None:
         == f"{labels.path}: no annotation has an 'area'; a person is as large as .53 of the box, as in CrowdPose"
     )
     assert notes[-1] == f"{path}: 1 result whose joints all have the score 0; kept, as COCO's own evaluation does"
+
+
+def test_joints_that_do_not_count_have_no_line() -> None:
+    nothing = float("nan")
+    by_joint = {"neck": {"@0.2": 50.0}, "nose": {"@0.2": nothing}}
+    assert pck_rows("PCK", "p", {"p": by_joint, "p@0.2": 50.0}) == [
+        ["PCK", "@0.2"],
+        ["all joints", "50.00"],
+        ["  neck", "50.00"],
+    ]
+    many = {f"joint_{index}": {"@0.2": 50.0} for index in range(31)}
+    assert len(pck_rows("PCK", "p", {"p": many, "p@0.2": 50.0})) == 2
