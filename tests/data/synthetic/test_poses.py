@@ -59,6 +59,19 @@ def test_bad_files(tmp_path: Path) -> None:
     np.savez(tmp_path / "few.npz", poses=np.zeros((2, 18, 3)), names=np.array(JOINTS[:18]))
     with pytest.raises(InputError, match=r"few\.npz: 'poses' is \(2, 18, 3\)"):
         read_poses(str(tmp_path / "few.npz"))
+    content, names = (tmp_path / "few.npz").read_bytes(), np.array(JOINTS)
+    (tmp_path / "cut.npz").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"cut\.npz: cannot be read as poses"):
+        read_poses(str(tmp_path / "cut.npz"))
+    np.save(tmp_path / "single.npy", np.zeros((2, 19, 3)))
+    with pytest.raises(InputError, match=r"single\.npy: cannot be read as poses"):
+        read_poses(str(tmp_path / "single.npy"))
+    np.savez(tmp_path / "still.npz", poses=np.zeros((2, 19, 3)), names=names)
+    with pytest.raises(InputError, match=r"its 2 poses are of 1 sequences, none of them to score on"):
+        read_poses(str(tmp_path / "still.npz"), held_back=True)
+    np.savez(tmp_path / "odd.npz", poses=np.zeros((2, 19, 3)), names=names, sequence=np.zeros(3, int))
+    with pytest.raises(InputError, match=r"'sequence' is \(3,\) of type int64, expected a whole number for each of"):
+        read_poses(str(tmp_path / "odd.npz"))
 
 
 def test_left_is_left() -> None:

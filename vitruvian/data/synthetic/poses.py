@@ -7,9 +7,11 @@ what is used of it: `vitruvian.data.synthetic.body` gives each person bones of l
 from __future__ import annotations
 
 import math
+import zlib
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -75,19 +77,32 @@ def read_poses(path: str = "", held_back: bool = False) -> np.ndarray:
     """
     place = Path(path) if path else COMMITTED
     try:
-        with np.load(place, allow_pickle=False) as content:
-            poses, names = content["poses"].astype(np.float32), tuple(content["names"].tolist())
-            sequence = content["sequence"] if "sequence" in content else sequences(poses)
+        with open(place, "rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as content:
+            poses, names = content["poses"].astype(np.float32), tuple(content["names"].ravel().tolist())
+            sequence = content.get("sequence")
     except FileNotFoundError:
         raise InputError(f"{place}: no such file; expected poses of motion capture (.npz)") from None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise InputError(f"{place}: cannot be read as poses ({error}); expected arrays 'poses' and 'names'") from None
     if names != JOINTS or poses.ndim != 3 or poses.shape[1:] != (len(JOINTS), 3) or not np.isfinite(poses).all():
         raise InputError(
             f"{place}: 'poses' is {poses.shape} of {', '.join(map(str, names))}; expected finite numbers "
             f"(N, {len(JOINTS)}, 3) of {', '.join(JOINTS)}"
         )
-    return poses[(sequence % HELD_BACK == HELD_BACK - 1) == held_back]
+    sequence = sequences(poses) if sequence is None else sequence
+    if sequence.shape != poses.shape[:1] or sequence.dtype.kind not in "iu":
+        raise InputError(
+            f"{place}: 'sequence' is {sequence.shape} of type {sequence.dtype}, expected a whole number for each of "
+            f"the {len(poses)} poses; without it sequences are told by their jumps"
+        )
+    chosen = poses[(sequence % HELD_BACK == HELD_BACK - 1) == held_back]
+    if not len(chosen):
+        purpose = "to score on" if held_back else "to train on"
+        raise InputError(
+            f"{place}: its {len(poses)} poses are of {len(np.unique(sequence))} sequences, none of them {purpose} (one "
+            f"in {HELD_BACK} is held back); give a file of more"
+        )
+    return chosen
 
 
 def sequences(poses: np.ndarray) -> np.ndarray:
