@@ -62,10 +62,14 @@ def test_joints_of_a_sequence_are_seen_by_its_camera(tmp_path: Path) -> None:
     [
         ({"jointPositions": np.zeros(3)}, "'jointPositions' is a ndarray, expected a list with one array a person"),
         (
-            {"jointPositions": [np.zeros((2, 72))]},
+            {"jointPositions": [np.zeros((2, 72))], "campose_valid": None},
             "'jointPositions of person 0' is 2 x 72 of type float64, expected 3 x",
         ),
         ({"cam_poses": np.zeros((3, 3, 4))}, "'cam_poses' is 3 x 3 x 4 of type float64, expected N x 4 x 4 numbers"),
+        ({"campose_valid": [np.ones(3)]}, "'campose_valid' is not 2 x 3 numbers, one for each person and frame"),
+        ({"campose_valid": [np.ones(3), np.ones(2)]}, "'campose_valid' is not 2 x 3 numbers"),
+        ({"campose_valid": 5}, "'campose_valid' is not 2 x 3 numbers"),
+        ({"campose_valid": [["a"] * 3] * 2}, "'campose_valid' is not 2 x 3 numbers"),
     ],
 )
 def test_damaged_sequences_are_named(tmp_path: Path, change: dict, message: str) -> None:

@@ -54,11 +54,12 @@ def read_sequence(path: Path, images: Path | None = None, content: Any = None, p
         array_of(path, content, "cam_intrinsics", (3, 3)),
     )
     frames, sequence = len(poses), str(content.get("sequence") or path.stem)
-    given, valid = content["jointPositions"], content.get("campose_valid")
+    given = content["jointPositions"]
     if not isinstance(given, list | tuple) or not given:
         raise InputError(
             f"{path}: 'jointPositions' is a {type(given).__name__}, expected a list with one array a person"
         )
+    valid = frames_found(path, content, len(given), frames)
     camera = np.array([intrinsics[0, 0], intrinsics[1, 1], intrinsics[0, 2], intrinsics[1, 2]])
     everybody: list[list[tuple[int, np.ndarray]]] = [[] for _ in range(frames)]
     for person in range(len(given)):
@@ -67,9 +68,8 @@ def read_sequence(path: Path, images: Path | None = None, content: Any = None, p
             (key,) = of_person
             world = array_of(path, of_person, key, (frames, 72)).reshape(frames, 24, 3)
             turned = np.einsum("fij,fkj->fki", poses[:, :3, :3], world) + poses[:, None, :3, 3]
-            found = np.ones(frames, bool) if valid is None else np.asarray(valid[person], np.float64).ravel() > 0
-            found &= (turned[..., 2] > 0).all(1)
-            for frame in np.flatnonzero(found[:frames]):
+            found = valid[person] & (turned[..., 2] > 0).all(1)
+            for frame in np.flatnonzero(found):
                 everybody[frame].append((frames * person + int(frame) + 1, 1000 * turned[frame]))
     folder = images or photos_folder(path)
     photos = []
@@ -79,6 +79,22 @@ def read_sequence(path: Path, images: Path | None = None, content: Any = None, p
         people = people_in_space(joints, SMPL_24, np.tile(camera, (len(found), 1)))
         photos.append(Photo(folder / name, name, (0, 0), people, tuple(number for number, _ in found)))
     return Labels(path, SMPL_24, tuple(photos))
+
+
+def frames_found(path: Path, content: Mapping[str, Any], people: int, frames: int) -> np.ndarray:
+    """Whether the camera was found for each person in each frame (people, frames); all where the file is silent."""
+    if content.get("campose_valid") is None:
+        return np.ones((people, frames), bool)
+    try:
+        valid = np.asarray(content["campose_valid"]).reshape(people, frames)
+    except ValueError:  # other lengths
+        valid = np.empty(0, object)
+    if valid.dtype.kind not in "biuf":
+        raise InputError(
+            f"{path}: 'campose_valid' is not {people} x {frames} numbers, one for each person and frame; fetch the "
+            "file again"
+        )
+    return valid > 0
 
 
 def photos_folder(path: Path) -> Path:
