@@ -76,6 +76,22 @@ def test_a_mesh_has_the_joints_that_body_models_are_scored_on(tmp_path: Path) ->
     assert labels.photos[0].people.keypoints[0, 14, 2] == 0  # the pelvis
 
 
+def test_joints_that_count_from_the_root_have_depths_but_no_distance(tmp_path: Path) -> None:
+    content = arrays(24)
+    before = content["S"][..., 2].copy()
+    content["S"][0, :, 2] -= before[0, 14]
+    np.savez(tmp_path / "mesh.npz", pose=np.zeros((2, 72)), shape=np.zeros((2, 10)), **content)
+    cameras_file(tmp_path)
+    labels = read_labels(tmp_path / "mesh.npz")
+    people = [photo.people for photo in labels.photos]
+    assert [np.isfinite(one.root_depths).item() for one in people] == [False, True]
+    expected = 1000 * (before[0] - before[0, [2, 3]].mean())
+    np.testing.assert_allclose(
+        people[0].keypoints[0, :, 2] - people[0].keypoints[0, [2, 3], 2].mean(), expected, atol=0.1
+    )
+    assert "'S' of 1 of 2 people does not lie before the camera" in labels.notes[0]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -149,6 +165,14 @@ def test_the_json_form_has_a_pinhole_and_millimetres(tmp_path: Path) -> None:
     [
         ({"joint_cam": [[1, 2, 3]] * 16}, "'joint_cam' of annotation 7 has 16 joints, expected 17 or 18"),
         ({"joint_cam": [[1, 2]] * 17}, r"'joint_cam' of annotation 7 holds numbers shaped \(17, 2\)"),
+        (
+            {"joint_cam": [[1, 2, 3], [4, 5]]},
+            r"'joint_cam' of annotation 7 is '\[\[1, 2, 3\], \[4, 5\]\]', expected numbers",
+        ),
+        (
+            {"joint_cam": [[1, 2, -3]] * 17},
+            "the nearest joint of 'joint_cam' is -3 mm before it, expected numbers above 0",
+        ),
         ({"bbox": [1, 2, 3]}, "'bbox' of annotation 7 holds 3 numbers, expected 4"),
         ({"f": "many"}, "'f' of annotation 7 is 'many', expected numbers"),
     ],

@@ -109,6 +109,11 @@ def read_arrays(
     cameras = read_cameras(cameras_path) if cameras_path else None
     if cameras is None:
         notes = (f"{path}: no {CAMERAS} beside it; without cameras joints are not measured in space",)
+    if behind := int(((places[..., 2] <= 0) & (places[..., 3] > 0)).any(1).sum()):
+        notes += (
+            f"{path}: 'S' of {behind} of {len(places)} people does not lie before the camera, as where it counts from "
+            "the root: depths are learnt, but joints are not measured in space",
+        )
     boxes, photos = square_boxes(centres, scales), []
     for index, name in enumerate(names):
         with problems:
@@ -197,7 +202,8 @@ def read_json_form(path: Path, images: Path | None = None, content: Any = None, 
             name = str(field(path, own, "file_name", where))
             key = next((key for key in CAMERA_JOINTS if key in own), CAMERA_JOINTS[0])
             given = field(path, own, key, where)
-            joints = numbers(path, given, (*np.shape(given)[:1], 3), f"'{key}' of {where}")
+            count = len(given) if isinstance(given, list) else H36M.num_joints
+            joints = numbers(path, given, (count, 3), f"'{key}' of {where}")
             skeleton = skeleton or SKELETONS.get(len(joints), H36M)
             if len(joints) != skeleton.num_joints or skeleton is MESH_24:
                 raise InputError(f"{path}: '{key}' of {where} has {len(joints)} joints, expected 17 or 18 in all")
@@ -208,6 +214,11 @@ def read_json_form(path: Path, images: Path | None = None, content: Any = None, 
             camera = np.concatenate(
                 [numbers(path, field(path, own, part, where), 2, f"'{part}' of {where}") for part in "fc"]
             )
+            if camera[:2].min() <= 0 or joints[:, 2].min() <= 0:
+                raise InputError(
+                    f"{path}: the camera of {where} sees nothing: its 'f' is {camera[:2].tolist()} and the nearest "
+                    f"joint of '{key}' is {joints[:, 2].min():g} mm before it, expected numbers above 0"
+                )
             box = numbers(path, field(path, own, "bbox", where), 4, f"'bbox' of {where}")
             boxes = json_boxes(box[None], size)
             one = people_in_space(joints[None], skeleton, camera[None], boxes=boxes)

@@ -83,6 +83,8 @@ def people_in_space(
 ) -> People:
     """N people from their joints before the camera.
 
+    Joints that do not all lie before it, such as those that count from the root, have depths but no distance.
+
     Args:
         joints: (N, K, 3) mm, NaN where not known.
         skeleton: of K joints; its root is what depths count from.
@@ -111,7 +113,7 @@ def people_in_space(
         areas=np.maximum(BOX_SHARE * sides.prod(1), 1).astype(np.float32),
         ignored=np.zeros(len(joints), bool),
         cameras=None if cameras is None else np.asarray(cameras, np.float32),
-        root_depths=roots.astype(np.float32),
+        root_depths=np.where((joints[..., 2] <= 0).any(1), np.nan, roots).astype(np.float32),
     )
 
 
