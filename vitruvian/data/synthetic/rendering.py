@@ -15,7 +15,8 @@ from vitruvian.data.synthetic.camera import Camera
 from vitruvian.data.synthetic.joints import all_points, seen_on
 from vitruvian.data.synthetic.poses import cross, draw_pose, length_of
 from vitruvian.data.synthetic.rasteriser import EMPTY, Raster, interpolate, rasterise
-from vitruvian.data.synthetic.surface import HAIR, SKIRT, Mesh, build_surface
+from vitruvian.data.synthetic.surface import HAIR, SKIRT, build_surface
+from vitruvian.data.synthetic.tubes import Mesh
 from vitruvian.geometry import transform_points
 from vitruvian.sample import HIDDEN, NOT_LABELLED, SEEN
 
