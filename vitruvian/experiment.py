@@ -69,6 +69,13 @@ class Dataset:
         expect(self.extra_padding >= 0, "extra_padding", self.extra_padding, "0 or a factor above it")
         if self.extra and self.synthetic:
             raise ValueError("dataset.extra and dataset.synthetic are both given; mix one of them in")
+        if self.path == "synthetic":
+            mixed = [name for name in ("extra", "synthetic", "cutouts", "val_share") if getattr(self, name)]
+            if mixed:
+                raise ValueError(
+                    f"dataset.{mixed[0]} is {getattr(self, mixed[0])} though all people of dataset.path are drawn; "
+                    "take it off, or give a file of people with --data"
+                )
         expect(0 <= self.synthetic < 1, "synthetic", self.synthetic, "a share from 0 to below 1")
         expect(0 <= self.cutouts <= 1, "cutouts", self.cutouts, "a share from 0 to 1")
         expect(0 <= self.val_share < 1, "val_share", self.val_share, "a share from 0 to below 1")

@@ -21,7 +21,7 @@ from vitruvian import checkpoints
 from vitruvian.data.loading import PersonCrops
 from vitruvian.data.reading import read_labels
 from vitruvian.errors import InputError
-from vitruvian.experiment import Experiment
+from vitruvian.experiment import Dataset, Experiment
 from vitruvian.methods.sar.method import SAR
 from vitruvian.training import find_device, train
 from vitruvian.training.logs import read_table
@@ -132,6 +132,17 @@ def test_an_accumulating_fp16_run_with_dropout_resumes_within_an_epoch(data: Pat
     assert_same(tmp_path / "run", tmp_path / "whole")
     finish(experiment, tmp_path / "without")
     assert tensors_of(tmp_path / "without") != tensors_of(tmp_path / "whole")
+
+
+def test_a_run_on_synthetic_people_resumes_with_the_same_people(data: Path, tmp_path: Path) -> None:
+    base = small_experiment(data, epochs=1, batch_size=2)
+    experiment = replace(base, dataset=Dataset(path="synthetic", limit=8))
+    finish(replace(experiment, training=replace(experiment.training, workers=2)), tmp_path / "whole")
+    process = start(experiment, tmp_path / "run", prepare=KillAt("vitruvian.training.loop", "save_state", 3, "before"))
+    process.join()
+    assert load_state(tmp_path / "run" / "state.pt")["step"] == 1  # of four
+    finish(experiment, tmp_path / "run", resume=True)
+    assert tensors_of(tmp_path / "run") == tensors_of(tmp_path / "whole")
 
 
 def test_workers_change_nothing(data: Path, whole: Path, tmp_path: Path) -> None:

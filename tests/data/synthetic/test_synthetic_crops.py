@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,6 +94,13 @@ def test_training_data_alone_and_mixed(tmp_path: Path) -> None:
     assert depths.isnan().all(1).tolist() == [True, True, False, False]
     assert (mixed[0, 6].image == mixed[0, 6].image).all()
     assert (mixed[0, 6].image != mixed[1, 6].image).any()
+
+
+@pytest.mark.parametrize("given", [{"extra": "mpii.json"}, {"synthetic": 0.5}, {"cutouts": 0.2}, {"val_share": 0.1}])
+def test_what_needs_people_of_a_file_is_refused_without_one(given: dict[str, Any]) -> None:
+    ((name, value),) = given.items()
+    with pytest.raises(ValueError, match=rf"dataset\.{name} is {value} though all people of dataset\.path are drawn"):
+        Dataset(path=SYNTHETIC, **given)
 
 
 def test_a_folder_of_backgrounds_is_used(tmp_path: Path) -> None:
