@@ -49,7 +49,7 @@ def h36m_targets(case) -> None:
     boxes = json_boxes(given["bbox_xywh"].astype(np.float64), tuple(case.config["image_size"]))
     case.compare("bbox_xyxy", boxes)
     height, width = case.json["outputs"]["crop"]["full_shape"][2:]
-    method = method_of(H36M_18, (width, height))
+    method = method_of(H36M_18, (width, height), case.config.get("depth_range", DEPTH_RANGE))
     framing = method.config.framing
     matrices = [box_matrix(box, framing) for box in boxes]
     crops = np.stack([warp(given["image"], matrix, framing.size) for matrix in matrices])
@@ -66,11 +66,10 @@ def h36m_targets(case) -> None:
 
 
 def h36m_evaluation(case) -> None:
-    given, size = case.inputs, (256, 256)
+    given, size = case.inputs, tuple(case.config.get("input_size", (256, 256)))
     joints, cameras = of_cameras(given)
     depth_range, root = case.config["depth_range"], case.config["root"]
-    pairs = {"num_keypoints": given["pred_jts"].shape[1], **case.config}
-    case.config.update(pairs)
+    case.config.setdefault("num_keypoints", given["pred_jts"].shape[1])
     method = method_of(skeleton_of(case), size, depth_range)
     decoded = []
     for name in ("pred_jts", "pred_jts_flip"):
@@ -82,7 +81,8 @@ def h36m_evaluation(case) -> None:
     to_photo = np.stack([np.linalg.inv(box_matrix(box, plain)) for box in given["crop_box"].astype(np.float64)])
     points = points_in_photo(points, to_photo)
     case.compare("uvd", points / [1, 1, depth_range])
-    predicted = root_relative(in_space(points[:, :17], cameras, joints[:, root, 2]), root)
+    evaluated = joints.shape[1]
+    predicted = root_relative(in_space(points[:, :evaluated], cameras, joints[:, root, 2]), root)
     truth = root_relative(joints, root)
     case.compare("pred_cam", predicted)
     aligned = align_similarity(predicted, truth)
