@@ -3,7 +3,8 @@
 HRNet-W32 with heatmaps at 192 x 256, mirrored views too, 8 people at a time, from JPEG files, with the threads that
 PyTorch chooses. The reference way, from its description: for each box decode the photo, crop and normalise it; run the
 network on the crops and once more on their mirror images, with its norms as they were trained and memory in planes;
-merge the maps and find and refine the peaks person by person and joint by joint. Ours is `Predictor.predict`.
+merge the maps and find and refine the peaks person by person and joint by joint. Ours is `Predictor.predict`; with
+--onnx also that of the same network, exported, by ONNX Runtime.
 
 The weights are random, which costs the same time; the norms hold the statistics of the crops.
 """
@@ -12,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -25,13 +28,14 @@ from vitruvian.experiment import Experiment, Method
 from vitruvian.geometry import box_matrix, reduction_for
 from vitruvian.methods import build_empty
 from vitruvian.methods.heatmap.recipes import coco_hrnet_w32
-from vitruvian.prediction import Predictor
+from vitruvian.prediction import Predictor, load
 from vitruvian.prediction.networks import NetworkPredictor
 from vitruvian.skeletons import Skeleton
 
 SIZE = (192, 256)
 MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 STD = np.array([58.395, 57.12, 57.375], np.float32)
+GOALS = {"PyTorch": 1.5, "ONNX Runtime": 2.0}
 Work = list[tuple[Path, np.ndarray]]  # photos with boxes (N, 4) x0 y0 x1 y1 px
 
 
@@ -147,29 +151,45 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=3, help="batches in one repeat")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
+    parser.add_argument("--onnx", action="store_true", help="export the network (a minute) and run it so, too")
     options = parser.parse_args()
     experiment = coco_hrnet_w32()
     with tempfile.TemporaryDirectory() as folder:
         batches = batches_of(find_labels(options.data, Path(folder)), options.batch_size, options.batches)
         method = network(experiment, batches)
-        predictor = NetworkPredictor(method, experiment, "cpu")
+        network_predictor = NetworkPredictor(method, experiment, "cpu")
+        predictors: dict[str, Predictor] = {"PyTorch": network_predictor}
+        if options.onnx:
+            predictors["ONNX Runtime"] = exported(network_predictor, Path(folder) / "network.onnx")
         people = options.batch_size * len(batches)
         photos = sum(map(len, batches))
         print(f"{machine()}, {torch.get_num_threads()} threads; {people} people in {photos} photos")
-        report_difference(method, predictor, batches, options.batch_size)
-        seconds = in_turn(
-            [
-                lambda number: reference_way(method, batches[number], options.batch_size),
-                lambda number: our_way(predictor, batches[number], options.batch_size),
-            ],
-            len(batches),
-            options.repeats,
-            options.clock,
-        )
-        compare("from files and boxes to keypoints", *seconds, people, f"a person ({options.clock})", 1.5)
+        ways: list[Callable[[int], object]] = [
+            lambda number: reference_way(method, batches[number], options.batch_size),
+        ]
+        for name, predictor in predictors.items():
+            report_difference(name, method, predictor, batches, options.batch_size)
+            ways.append(partial(run_batch, predictor, batches, options.batch_size))
+        seconds = in_turn(ways, len(batches), options.repeats, options.clock)
+        for (name, goal), ours in zip(GOALS.items(), seconds[1:]):
+            what = f"from files and boxes to keypoints by {name}"
+            compare(what, seconds[0], ours, people, f"a person ({options.clock})", goal)
 
 
-def report_difference(method: Method, predictor: Predictor, batches: list[Work], batch_size: int) -> None:
+def run_batch(predictor: Predictor, batches: list[Work], batch_size: int, number: int) -> np.ndarray:
+    """One batch by `predict`."""
+    return our_way(predictor, batches[number], batch_size)
+
+
+def exported(network: NetworkPredictor, path: Path) -> Predictor:
+    """The network as `vitruvian export` writes it, without the comparison on photos."""
+    from vitruvian.export import described, onnx_program, save
+
+    save(onnx_program(network, True), described(network, True, 2), path)
+    return load(path)
+
+
+def report_difference(name: str, method: Method, predictor: Predictor, batches: list[Work], batch_size: int) -> None:
     """Prints how far the results of both ways are apart, in pixels of the photos."""
     reference = np.concatenate([reference_way(method, work, batch_size) for work in batches])
     ours = np.concatenate([our_way(predictor, work, batch_size) for work in batches])
@@ -182,7 +202,7 @@ def report_difference(method: Method, predictor: Predictor, batches: list[Work],
         ]
     )
     print(
-        f"results differ by at most {distance[full].max(initial=0):.5f} px where photos were decoded in full "
+        f"results by {name} differ by at most {distance[full].max(initial=0):.5f} px where photos were decoded in full "
         f"({full.sum()} of {len(full)} people)"
     )
 

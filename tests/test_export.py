@@ -27,10 +27,27 @@ from vitruvian.prediction.exported import ExportedPredictor
 from vitruvian.prediction.networks import load_network
 from vitruvian.skeletons import LSP
 
-CASES: list[tuple[str, dict[str, Any]]] = [
-    *((name, {}) for name in METHODS if name not in ("heatmap", "sar")),
-    *(("heatmap", {"codec": codec}) for codec in ("msra", "dark", "udp")),
-    *(("sar", {"flip": flip}) for flip in ("literal", "maps")),
+SMALL = BackboneConfig("resnet18", channels=(8, 12, 16, 24))
+CASES: list[Any] = [
+    ("regression", {}),
+    ("heatmap", {"codec": "dark"}),
+    ("sar", {"flip": "literal"}),
+    ("sar", {"depth_range": 2000.0}),
+    *(
+        pytest.param(name, changes, marks=pytest.mark.slow)  # seconds each
+        for name, changes in (
+            ("heatmap_offset", {}),
+            ("heatmap", {"codec": "msra"}),
+            ("heatmap", {"codec": "udp"}),
+            ("sar", {"flip": "exact"}),
+            ("sar", {"flip": "maps"}),
+            ("rle", {"form": "mmpose"}),
+            ("rle", {"form": "authors"}),
+            ("rle", {"form": "authors", "depth_range": 2000.0}),
+            ("integral", {}),
+            ("integral", {"depth_range": 2000.0}),
+        )
+    ),
 ]
 
 
@@ -38,10 +55,7 @@ def checkpoint(folder: Path, name: str, **changes: Any) -> Path:
     """A small network that is sure of what it says, as if it had been trained."""
     torch.manual_seed(1)
     config = METHODS[name].Config()
-    changes |= {
-        "backbone": BackboneConfig("resnet18", channels=(8, 12, 16, 24)),
-        "framing": replace(config.framing, size=(64, 96)),
-    }
+    changes = {"backbone": SMALL, "framing": replace(config.framing, size=(64, 96))} | changes
     if hasattr(config, "deconv_channels"):
         changes |= {"deconv_channels": (12, 8), "deconv_kernels": (4, 4)}
     experiment = Experiment(replace(config, **changes), LSP)

@@ -53,7 +53,7 @@ TOLERANCE = 0.05
 """Pixels of the input that a keypoint may be off."""
 
 SCORE_TOLERANCE = 1e-3
-"""What a joint's score may be off."""
+"""What a joint's score may be off, as a share of the crop's largest score where that is above 1."""
 
 NUDGE, NUDGES = 0.05, 8
 """Grey levels by which pixels change, and how often, before a keypoint counts as wrong and not as undecided."""
@@ -69,7 +69,7 @@ class Difference(NamedTuple):
     """How far an exported network is off."""
 
     points: float  # px of the input, the largest of the decided keypoints
-    scores: float  # of a joint, the largest
+    scores: float  # of a joint, the largest; where scores are above 1, as a share of the crop's largest
     undecided: int  # keypoints
     keypoints: int  # that were compared
     photos: int
@@ -282,7 +282,10 @@ def compare(
         points, _ = eager(graph, crops[rows], NUDGE, seed)
         undecided[rows] |= far[rows] & (apart(found[0][rows], points) <= tolerance)
     largest = distance[~undecided].max(initial=0.0)  # NaN stays NaN
-    scores = np.abs(found[1].astype(np.float64) - expected[1]).max()
+    # What confidences are not, raw maps are: as large as they like, and float32 has seven digits.
+    scores = (
+        np.abs(found[1].astype(np.float64) - expected[1]) / np.abs(expected[1]).max(1, initial=1, keepdims=True)
+    ).max()
     return Difference(float(largest), float(scores), int(undecided.sum()), undecided.size, photos)
 
 

@@ -21,7 +21,7 @@ from vitruvian.experiment import Experiment
 from vitruvian.geometry import Framing
 from vitruvian.methods import METHODS
 from vitruvian.methods.rle.method import AUTHORS_MEAN, AUTHORS_STD
-from vitruvian.skeletons import Skeleton
+from vitruvian.skeletons import Skeleton, skeleton_from_names
 
 SKELETONS = {
     skeleton.num_joints: skeleton
@@ -57,7 +57,7 @@ def recognise(content: Any, state: Mapping[str, Tensor], path: str) -> Recognise
         path: for messages.
 
     Raises:
-        InputError: the file is of a network that is not built here, of a backbone alone, or not recognised.
+        InputError: the file is of a network that is not built here, or not recognised.
     """
     shapes = {name.replace("keypoint_head.", "head.", 1): tuple(tensor.shape) for name, tensor in state.items()}
     refuse_others(shapes, path)
@@ -72,7 +72,7 @@ def recognise(content: Any, state: Mapping[str, Tensor], path: str) -> Recognise
         options["deconv_channels"] = tuple(shape[1] for shape in layers)
         options["deconv_kernels"] = tuple(shape[2] for shape in layers)
     config = METHODS[name].Config(backbone=backbone, framing=framing, **options)
-    return Recognised(Experiment(config, skeleton_of(joints, assumed, path)), tuple(assumed))
+    return Recognised(Experiment(config, skeleton_of(content, joints, assumed, path)), tuple(assumed))
 
 
 def order(name: str) -> tuple:
@@ -81,7 +81,7 @@ def order(name: str) -> tuple:
 
 
 def refuse_others(shapes: Mapping[str, tuple], path: str) -> None:
-    """Raises InputError for files of networks that are known and not built here, and of backbones alone."""
+    """Raises InputError for files of networks that are known and not built here, or not known."""
     if any(name.startswith(("offset_feature_layers.", "transition_heatmap.")) for name in shapes):
         raise InputError(f"{path} holds DEKR, which this version has no network for")
     if any(name.startswith(("flow3d.", "fc_sigma.weight")) for name in shapes):
@@ -90,24 +90,35 @@ def refuse_others(shapes: Mapping[str, tuple], path: str) -> None:
         )
     heads = ("head.logit_conv", "head.final_layer", "head.fc.", "final_layer.", "fc_coord.", "head.simplebaseline")
     whole = any(name.startswith("backbone.") for name in shapes) and any(name.startswith(heads) for name in shapes)
-    bare = any(name.startswith(("fc_coord.", "final_layer.")) for name in shapes)
-    if not whole and (any(name in shapes for name in ALONE) or not bare):
-        known = any(re.match(r"(backbone\.)?(layer1|stage2|blocks|layers|patch_embed)\.", name) for name in shapes)
-        if known:
-            raise InputError(
-                f"{path} holds a backbone without a head, which finds no keypoints by itself; start a training from it "
-                f"as it is: vitruvian train RECIPE --method.backbone.weights {path}"
-            )
+    if not whole and not any(name.startswith(("fc_coord.", "final_layer.")) for name in shapes):
         raise InputError(
             f"{path}: no network that is known here (its tensors are {', '.join(list(shapes)[:3])} ...); name the "
             "recipe that it is of: import-weights FILE RECIPE (vitruvian list)"
         )
 
 
+def is_backbone_alone(state: Mapping[str, Tensor]) -> bool:
+    """Whether a file's tensors are those of a ResNet, HRNet or ViT without a head that finds keypoints."""
+    names = [name.replace("keypoint_head.", "head.", 1) for name in state]
+    layers = any(re.match(r"(backbone\.)?(layer1|stage2|blocks|layers)\.", name) for name in names)
+    heads = ("head.logit_conv", "head.final_layer", "head.simplebaseline", "head.deconv", "deconv_layers.", "fc_coord.")
+    found = any(name.startswith((*heads, "offset_feature_layers.", "transition_heatmap.")) for name in names)
+    # What classifies stands beside a bare backbone; HRNet's pose networks are bare too, and end in a final_layer.
+    classifies = any(name in state for name in ALONE)
+    below = any(name.startswith("backbone.") for name in names)
+    ends = any(name.startswith("head.fc." if below else "final_layer.") for name in names)
+    return layers and not found and ((classifies and not below) or not ends)
+
+
+def meta_of(content: Any) -> dict:
+    """What MMPose stored beside the tensors."""
+    meta = content.get("meta") if isinstance(content, dict) else None
+    return meta if isinstance(meta, dict) else {}
+
+
 def config_text(content: Any) -> str:
     """The configuration that MMPose stored beside the tensors; empty where there is none."""
-    meta = content.get("meta") if isinstance(content, dict) else None
-    meta = meta if isinstance(meta, dict) else {}
+    meta = meta_of(content)
     return next((meta[key] for key in ("config", "cfg") if isinstance(meta.get(key), str)), "")
 
 
@@ -183,8 +194,18 @@ def backbone_of(shapes: Mapping[str, tuple], path: str) -> BackboneConfig:
     )
 
 
-def skeleton_of(joints: int, assumed: list[str], path: str) -> Skeleton:
-    """The joints, by their number."""
+def skeleton_of(content: Any, joints: int, assumed: list[str], path: str) -> Skeleton:
+    """The joints, by the names that MMPose stored beside the tensors, else by their number."""
+    data = meta_of(content).get("dataset_meta")
+    data = data if isinstance(data, dict) else {}
+    names = data.get("keypoint_id2name")
+    if isinstance(names, dict) and sorted(names) == list(range(joints)):
+        mirror = data.get("flip_indices") or range(joints)
+        limbs = [(int(start), int(end)) for start, end in data.get("skeleton_links") or ()]
+        pairs = [(joint, int(other)) for joint, other in enumerate(mirror) if joint < int(other)]
+        ordered = [str(names[joint]) for joint in range(joints)]
+        known = next((one for one in skeletons.SKELETONS.values() if list(one.joints) == ordered), None)
+        return known or skeleton_from_names(str(data.get("dataset_name", "imported")), ordered, limbs, pairs)
     if joints not in SKELETONS:
         known = ", ".join(f"{number} ({one.name})" for number, one in SKELETONS.items())
         raise InputError(

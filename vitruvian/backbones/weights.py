@@ -6,11 +6,17 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from vitruvian.checkpoints import fit_state, load_state, state_dict_of
+from safetensors.torch import save_file
+
+from vitruvian.checkpoints import Fitted, fit_state, load_state, state_dict_of
 from vitruvian.checkpoints.foreign import read_foreign
 from vitruvian.errors import InputError
+from vitruvian.files import write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from torch import Tensor
 
     from vitruvian.backbones.timm_networks import Backbone, BackboneConfig
@@ -72,6 +78,29 @@ def load_backbone(backbone: Backbone, config: BackboneConfig) -> None:
         state["pos_embed"] = fit_positions(state["pos_embed"], backbone.network.patch_embed.grid_size, config.weights)
     fitted = fit_state(own, state, backbone_name, UNUSED_BACKBONE, OURS_ALONE, path=config.weights)
     load_state(backbone.network, fitted.state, config.weights)
+
+
+def convert_backbone(state: Mapping[str, Tensor], own: Mapping[str, Tensor], path: str, output: str | Path) -> Fitted:
+    """Writes the tensors of a published backbone as safetensors that `load_backbone` reads.
+
+    A ViT's position embedding stays as it is, class token and all: the input's grid is known when it is loaded.
+
+    Args:
+        state: the file's tensors.
+        own: those of the network here that it is for.
+        path: of the file, for messages.
+        output: the file to write.
+
+    Raises:
+        InputError: a tensor is missing, left over or of another shape, or the file cannot be written.
+    """
+    state = {name.removeprefix("backbone."): value for name, value in state.items()}
+    positions = {name: state.pop(name).contiguous() for name in ("pos_embed",) if name in state and name in own}
+    rest = {name: value for name, value in own.items() if name not in positions}
+    fitted = fit_state(rest, state, backbone_name, UNUSED_BACKBONE, OURS_ALONE, path=path)
+    tensors = {**fitted.state, **positions}
+    write_atomically(output, lambda part: save_file(tensors, part, {"format": "pt"}))
+    return fitted._replace(state=tensors)
 
 
 def fit_positions(positions: Tensor, grid: tuple[int, int], path: str) -> Tensor:

@@ -30,6 +30,7 @@ from vitruvian.cli.options import (
 from vitruvian.errors import InputError, nearest_name
 
 if TYPE_CHECKING:
+    from vitruvian.checkpoints import Fitted
     from vitruvian.data.labels import Labels
     from vitruvian.experiment import Experiment
     from vitruvian.skeletons import Skeleton
@@ -260,7 +261,10 @@ def import_command(arguments: list[str]) -> int:
     if recipe:
         experiment = find_recipe(recipe)()
     elif path := file_among(arguments):
-        experiment, assumed = recognised(path)
+        found = recognised(path)
+        if found is None:
+            return import_backbone(parser.read(arguments))
+        experiment, assumed = found
     else:
         raise InputError(f"{parser.read(arguments).file}: there is no such file")
     fields = method_fields(experiment)
@@ -298,10 +302,41 @@ def import_command(arguments: list[str]) -> int:
     print(f"{options.output}: {len(fitted.state)} tensors from {options.file}")
     for assumption in assumed:
         print(f"assumed, for the file does not say: {assumption}")
+    print_fit(fitted)
+    return 0
+
+
+def print_fit(fitted: Fitted) -> None:
+    """Prints which tensors have no partner, and why."""
     for what, reasons in (("dropped", fitted.dropped), ("not in the file", fitted.kept)):
         for reason in dict.fromkeys(reasons.values()):
             names = [name for name, given in reasons.items() if given == reason]
             print(f"{what}, {reason}: {', '.join(names)}")
+
+
+def import_backbone(options: Any) -> int:
+    """vitruvian import-weights of a file that holds a backbone alone."""
+    from vitruvian.backbones import build_backbone
+    from vitruvian.backbones.weights import convert_backbone
+    from vitruvian.checkpoints import state_dict_of
+    from vitruvian.checkpoints.foreign import read_foreign
+    from vitruvian.files import check_place
+    from vitruvian.geometry import Framing
+    from vitruvian.recognition import backbone_of
+
+    check_place(options.output)
+    state = state_dict_of(read_foreign(options.file), options.file)
+    config = backbone_of({name: tuple(tensor.shape) for name, tensor in state.items()}, options.file)
+    own = build_backbone(config, Framing().size).network.state_dict()
+    fitted = convert_backbone(state, own, options.file, options.output)
+    print(
+        f"{options.output}: {len(fitted.state)} tensors from {options.file}: {config.name}, a backbone without a head"
+    )
+    print(
+        "it finds no keypoints by itself; start a training from it: vitruvian train RECIPE "
+        f"--method.backbone.name {config.name} --method.backbone.weights {options.output}"
+    )
+    print_fit(fitted)
     return 0
 
 
@@ -311,15 +346,18 @@ def file_among(arguments: list[str]) -> str:
     return next((given for before, given in pairs if not before.startswith("--") and Path(given).is_file()), "")
 
 
-def recognised(path: str) -> tuple[Experiment, tuple[str, ...]]:
-    """The experiment that a file of another program's is taken for, and what was assumed."""
+def recognised(path: str) -> tuple[Experiment, tuple[str, ...]] | None:
+    """The experiment that a file of another program's is taken for, and what was assumed; None for a backbone alone."""
     from vitruvian import checkpoints
     from vitruvian.checkpoints.foreign import read_foreign
     from vitruvian.methods import method_name
-    from vitruvian.recognition import recognise
+    from vitruvian.recognition import is_backbone_alone, recognise
 
     content = read_foreign(path)
-    experiment, assumed = recognise(content, checkpoints.state_dict_of(content, path), path)
+    state = checkpoints.state_dict_of(content, path)
+    if is_backbone_alone(state):
+        return None
+    experiment, assumed = recognise(content, state, path)
     method: Any = experiment.method
     print(f"{path}: {method_name(experiment)}, {method.backbone.name}, {experiment.skeleton.num_joints} joints")
     return experiment, assumed
