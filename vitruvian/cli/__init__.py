@@ -10,10 +10,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from io import TextIOWrapper
 
-from vitruvian.cli.commands import import_command, list_command, predict_command, shrink_command, train_command
 from vitruvian.cli.data import data_command
 from vitruvian.cli.evaluate import evaluate_command
 from vitruvian.cli.export import export_command
+from vitruvian.cli.listing import list_command
+from vitruvian.cli.predict import predict_command
+from vitruvian.cli.train import train_command
+from vitruvian.cli.weights import import_command, shrink_command
 from vitruvian.errors import InputError, nearest_name
 from vitruvian.signals import handled
 
