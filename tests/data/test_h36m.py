@@ -16,7 +16,6 @@ from vitruvian.data.space import with_skeleton
 from vitruvian.errors import InputError
 from vitruvian.skeletons import COCO, H36M, H36M_18, MESH_24, MPII
 
-SAMPLES = Path("/work/shared/data/samples/h36m")
 NAMES = [f"S1/S1_Eating.{camera}/S1_Eating.{camera}_000{i}01.jpg" for i, camera in enumerate((54138969, 55011271))]
 LENS = np.array([1145.0, 1143, 512, 515, -0.2, 0.24, -0.003, -0.0014, -0.0009])
 
@@ -207,10 +206,10 @@ def test_joints_of_data_sets_are_matched_for_mixing(tmp_path: Path) -> None:
         with_skeleton(labels, COCO)
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"{SAMPLES} is missing")
-def test_the_real_samples() -> None:
-    labels = read_labels(SAMPLES / "test_h36m_body3d.npz")
-    with np.load(SAMPLES / "test_h36m_body3d.npz") as file:
+def test_the_real_samples(shared_data: Path) -> None:
+    samples = shared_data / "samples" / "h36m"
+    labels = read_labels(samples / "test_h36m_body3d.npz")
+    with np.load(samples / "test_h36m_body3d.npz") as file:
         places, part = file["S"], file["part"]
     for photo, truth, seen in zip(labels.photos, places, part, strict=True):
         assert photo.path.is_file()
@@ -221,7 +220,7 @@ def test_the_real_samples() -> None:
         # Whose nose is before the neck has the right hip on the right.
         up, forward = found[0] - found[10], found[9] - (found[8] + found[10]) / 2
         assert (found[1] - found[4]) @ np.cross(up, forward) > 0
-    plain = read_labels(SAMPLES / "h36m_coco.json")
+    plain = read_labels(samples / "h36m_coco.json")
     assert plain.skeleton is H36M
     assert all(photo.path.is_file() for photo in plain.photos)
     for ours, theirs in zip(plain.photos, labels.photos, strict=True):
