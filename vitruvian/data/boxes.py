@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,15 +43,13 @@ def read_boxes(path: str | Path, labels: Labels | None = None, floor: float = 0.
     if not isinstance(records, list):
         raise InputError(f"{path}: holds a {type(records).__name__}, expected a list of boxes with image_id and bbox")
     category = PERSON if labels is None else labels.category_id
-    known = None if labels is None else {photo.image_id for photo in labels.photos}
+    image_of = image_ids(path, records, labels)
     boxes: dict[int | str, list[np.ndarray]] = {}
     scores: dict[int | str, list[float]] = {}
     for index, record in enumerate(records):
         with problems:
             where = f"box {index}"
-            image_id = identifier(path, record, "image_id", where)
-            if known is not None and image_id not in known:
-                raise InputError(unknown_images(path, records, labels, known))
+            image_id = image_of(record, where)
             if record.get("category_id", category) != category:
                 continue
             score = number(path, field(path, record, "score", where), f"'score' of {where}")
@@ -80,7 +81,24 @@ def _nobody(path: Path, records: list[dict], labels: Labels | None, category: in
     )
 
 
-def unknown_images(path: Path, records: list[dict], labels: Labels | None, known: set) -> str:
+def image_ids(path: Path, records: list[Any], labels: Labels | None) -> Callable[[Any, str], int | str]:
+    """What gives a record's image id, and raises InputError where that is missing or none of the labels' images.
+
+    The complaint about other images is one for the whole file, `records`, and made once.
+    """
+    known = None if labels is None else {photo.image_id for photo in labels.photos}
+    complaint = cache(lambda: unknown_images(path, records, labels, known or set()))
+
+    def image_of(record: Any, where: str) -> int | str:
+        image_id = identifier(path, record, "image_id", where)
+        if known is not None and image_id not in known:
+            raise InputError(complaint())
+        return image_id
+
+    return image_of
+
+
+def unknown_images(path: Path, records: list[Any], labels: Labels | None, known: set) -> str:
     """The complaint about a file of detections or results of other photos."""
     ids = [record.get("image_id") for record in records if isinstance(record, dict)]
     strangers = list(dict.fromkeys(one for one in ids if isinstance(one, int | str) and one not in known))

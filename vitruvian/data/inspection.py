@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vitruvian.data.boxes import read_boxes, unknown_images
+from vitruvian.data.boxes import image_ids, read_boxes
 from vitruvian.data.coco import WHOLE_BODY
 from vitruvian.data.contradictions import (
     boxes_outside,
@@ -19,7 +19,7 @@ from vitruvian.data.contradictions import (
     misplaced_people,
     photo_problems,
 )
-from vitruvian.data.labels import Labels, has_extent, identifier, labelled, number, numbers
+from vitruvian.data.labels import Labels, has_extent, labelled, number, numbers
 from vitruvian.data.labels import field as field_of
 from vitruvian.data.reading import PREDICTIONS, Found, labels_of, read_labels, recognise
 from vitruvian.draw import as_poses, contact_sheet, draw_poses, enlarge
@@ -163,16 +163,14 @@ def read_results(
     path: Path, records: list[Any], labels: Labels | None, kept: Kept
 ) -> tuple[dict[int | str, Poses], np.ndarray]:
     """The poses of each image of a results file, best first, and all scores; damaged records are kept as problems."""
-    known = None if labels is None else {photo.image_id for photo in labels.photos}
+    image_of = image_ids(path, records, labels)
     joints = labels.skeleton.num_joints if labels is not None else common_joints(records)
     rows: dict[int | str, list[tuple[float, np.ndarray]]] = {}
     seen: dict[tuple, int] = {}
     for index, record in enumerate(records):
         with kept:
             where = f"result {index}"
-            image_id = identifier(path, record, "image_id", where)
-            if known is not None and image_id not in known:
-                raise InputError(unknown_images(path, records, labels, known))
+            image_id = image_of(record, where)
             score = number(path, field_of(path, record, "score", where), f"'score' of {where}")
             triples = result_joints(path, record, joints, where)
             twin = seen.setdefault((image_id, triples.tobytes()), index)
