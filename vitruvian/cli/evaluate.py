@@ -40,7 +40,6 @@ def evaluate_command(arguments: list[str]) -> int:
         return 0
 
     from vitruvian.data.labels import left_out
-    from vitruvian.data.reading import read_labels
     from vitruvian.evaluation.scoring import figures_table, missing_figures, score_results, without_nan
     from vitruvian.files import check_place, write_atomically
 
@@ -48,18 +47,14 @@ def evaluate_command(arguments: list[str]) -> int:
         refuse_ignored(parser, arguments)
         options = parser.read(arguments)
         scores = options.json or Path(options.results).with_suffix(".scores.json")
-        labels = read_labels(
-            options.data, options.images, keep_content=True, category=options.category, split=options.split
-        )
+        labels = labels_of(options)
         check_place(scores)
         figures = score_results(options.results, labels, pckh_way(options))
         figures = {"data": options.data, "results": options.results, **figures}
     else:
         predictor, weights, options = predictor_to_evaluate(parser, arguments)
         scores = options.json or Path(options.output, "scores.json")
-        labels = read_labels(
-            options.data, options.images, keep_content=True, category=options.category, split=options.split
-        )
+        labels = labels_of(options)
         if lines := [line for line in (*labels.notes, left_out(labels)) if line]:
             print("\n".join(lines))
         figures = {"weights": weights, **predict_and_score(predictor, labels, options, scores)}
@@ -75,6 +70,13 @@ def evaluate_command(arguments: list[str]) -> int:
         print(f"note: {note}")
     print(f"\nresults in {figures['results']}, scores in {scores}")
     return 0
+
+
+def labels_of(options: argparse.Namespace) -> Labels:
+    """What the options say to score against."""
+    from vitruvian.data.reading import read_labels
+
+    return read_labels(options.data, options.images, keep_content=True, category=options.category, split=options.split)
 
 
 def evaluate_parser() -> Parser:

@@ -5,12 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vitruvian.cli.options import (
-    Parser,
-    add_fields,
-    given_values,
-    method_fields,
-)
+from vitruvian.cli.options import Parser, add_fields, given_values, method_fields
 from vitruvian.cli.train import find_recipe
 from vitruvian.errors import InputError
 

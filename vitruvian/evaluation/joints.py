@@ -37,6 +37,8 @@ def not_predicted(results: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> n
     """
     nothing = np.zeros(skeleton.num_joints, bool)
     try:
+        if not results or not (triples_of(results[0], skeleton)[:, 2] == NOT_KNOWN).any():
+            return nothing  # as of nearly all networks, whose other poses need no look
         poses = np.array([triples_of(record, skeleton) for record in results])
     except (InputError, TypeError, ValueError):
         return nothing
