@@ -12,6 +12,22 @@ from vitruvian.skeletons import COCO_WHOLEBODY, H36M_18, LSP
 
 LSPET_AUGMENTATION = Augmentation(half_body=0.0, shift=0.1, scale=0.3, rotation=40.0, colour=0.3)
 
+SYNTHETIC_AUGMENTATION = Augmentation(half_body=0.0, shift=0.08, scale=0.2, rotation=30.0, colour=0.2, erase=0.2)
+
+SMALL_NETWORK = Training(
+    batch_size=32,
+    optimizer="adamw",
+    learning_rate=2e-3,
+    weight_decay=0.02,
+    warmup_steps=300,
+    schedule="cosine",
+    clip_norm=5.0,
+    ema=0.999,
+    workers=1,
+    save_every=100,
+)
+"""How a network of few weights is trained from scratch on a CPU."""
+
 
 def lspet(config: Any) -> Experiment:
     """LSPET on a GPU: ResNet-18 from scratch, 128x128, 20 epochs of all 8,491 photos.
@@ -85,19 +101,6 @@ def wholebody_synthetic(config: Any) -> Experiment:
         replace(config, backbone=BackboneConfig("regnetx_002", pyramid=96), framing=framing),
         COCO_WHOLEBODY,
         dataset=Dataset(path="synthetic", limit=10_000),
-        augmentation=Augmentation(half_body=0.0, shift=0.08, scale=0.2, rotation=30.0, colour=0.2, erase=0.2),
-        training=Training(
-            epochs=7,
-            batch_size=32,
-            optimizer="adamw",
-            learning_rate=2e-3,
-            weight_decay=0.02,
-            warmup_steps=200,
-            schedule="cosine",
-            clip_norm=5.0,
-            ema=0.998,
-            workers=1,
-            score_every=7,
-            save_every=100,
-        ),
+        augmentation=SYNTHETIC_AUGMENTATION,
+        training=replace(SMALL_NETWORK, epochs=7, warmup_steps=200, ema=0.998, score_every=7),
     )

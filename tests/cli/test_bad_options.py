@@ -6,21 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_run import make_data, make_weights
 
 from vitruvian.cli import main
 
 BATCH = ("--training.batch-size", "2", "--training.workers", "0")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_data(tmp_path_factory.mktemp("data"), 3)
-
-
-@pytest.fixture(scope="module")
-def weights(data: Path) -> Path:
-    return make_weights(data)
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:

@@ -6,21 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from small_run import make_data, make_weights
 from tiny_detectors import no_network, rt_detr
 
 from vitruvian.cli import main
 from vitruvian.data.boxes import read_boxes
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_data(tmp_path_factory.mktemp("data"), 3)
-
-
-@pytest.fixture(scope="module")
-def weights(data: Path) -> Path:
-    return make_weights(data)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -210,21 +211,25 @@ def as_in_sports(rng: np.random.Generator, pose: np.ndarray) -> np.ndarray:
         bow_trunk(pose, rng.normal(15, 28), rng.normal(0, 12), rng.normal(0, 15))
     frame = pelvis_frame(pose)
     if rng.random() < 0.7:
-        both = draw_leg(rng)
-        alike = rng.random() < 0.45
-        for side in ("left", "right"):
-            angles = both + rng.normal(0, 6, 5) if alike else draw_leg(rng)
-            if rng.random() < 0.85:
-                place_leg(pose, frame, side, angles)
+        for side, angles in of_sides(rng, draw_leg, 6):
+            place_leg(pose, frame, side, angles)
     frame = chest_frame(pose)
     if rng.random() < 0.8:
-        both = draw_arm(rng)
-        alike = rng.random() < 0.45
-        for side in ("left", "right"):
-            arm = both + rng.normal(0, 0.12, 5) if alike else draw_arm(rng)
-            if rng.random() < 0.85:
-                place_arm(pose, frame, side, arm)
+        for side, arm in of_sides(rng, draw_arm, 0.12):
+            place_arm(pose, frame, side, arm)
     return pose
+
+
+def of_sides(
+    rng: np.random.Generator, draw: Callable[[np.random.Generator], np.ndarray], spread: float
+) -> Iterator[tuple[str, np.ndarray]]:
+    """How the left and the right limb are placed, both much alike or each by itself; a side may be left out."""
+    both = draw(rng)
+    alike = rng.random() < 0.45
+    for side in ("left", "right"):
+        drawn = both + rng.normal(0, spread, 5) if alike else draw(rng)
+        if rng.random() < 0.85:
+            yield side, drawn
 
 
 def bow_trunk(pose: np.ndarray, forward: float, sideways: float, twist: float) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from vitruvian.augment import Augmentation
 from vitruvian.backbones import BackboneConfig
-from vitruvian.budgets import h36m, lspet, lspet_cpu
+from vitruvian.budgets import SMALL_NETWORK, SYNTHETIC_AUGMENTATION, h36m, lspet, lspet_cpu
 from vitruvian.budgets import wholebody_synthetic as synthetic_budget
 from vitruvian.experiment import Experiment, Training
 from vitruvian.geometry import Framing
@@ -222,21 +222,7 @@ def person_start() -> Experiment:
         ),
         skeleton=LSP,
         augmentation=Augmentation(half_body=0.0, shift=0.1, scale=0.3, rotation=45.0, colour=0.35, blur=0.1, erase=0.2),
-        training=Training(
-            epochs=56,
-            batch_size=32,
-            optimizer="adamw",
-            learning_rate=2e-3,
-            weight_decay=0.02,
-            warmup_steps=300,
-            schedule="cosine",
-            clip_norm=5.0,
-            ema=0.999,
-            workers=1,
-            score_every=5,
-            save_every=100,
-            metric="torso_pck@0.2",
-        ),
+        training=replace(SMALL_NETWORK, epochs=56, score_every=5, metric="torso_pck@0.2"),
         score="keypoint",
     )
 
@@ -283,7 +269,7 @@ def person3d() -> Experiment:
             depth_range=2000.0,
         ),
         skeleton=H36M,
-        augmentation=Augmentation(half_body=0.0, shift=0.08, scale=0.2, rotation=30.0, colour=0.2, erase=0.2),
+        augmentation=SYNTHETIC_AUGMENTATION,
         training=replace(base.training, epochs=40),
     )
 
@@ -305,8 +291,7 @@ def wholebody_synthetic() -> Experiment:
     Cost: a core draws 24 people a second, another learns from 26: 50 minutes if both are free (not run to its end).
     Measured here: not trained.
     """
-    config = Config(deconv_channels=(), deconv_kernels=(), heatmap_sigma=1.0, selector_prior=True, flip="maps")
-    return synthetic_budget(config)
+    return synthetic_budget(person_start().method)
 
 
 def own() -> Experiment:
